@@ -1,0 +1,19 @@
+//! The clients of one target, built once for a run and connected when first used.
+
+use crate::secret::Secrets;
+use flowctl_workflows::target::Target;
+
+/// The clients of one target.
+pub struct Clients {
+    target: Option<Target>,
+    secrets: Secrets,
+}
+
+impl Clients {
+    /// Clients for this target; nothing is connected yet. Without a target every platform client
+    /// answers with an error that says so.
+    #[must_use]
+    pub fn new(target: Option<Target>, secrets: Secrets) -> Self {
+        Self { target, secrets }
+    }
+}

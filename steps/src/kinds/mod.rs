@@ -1,0 +1,4 @@
+//! The step kinds, one file each, all of one shape: what it says of itself, its parameters, its
+//! output, the step, then pure request building and classification, then tests.
+
+pub mod noop;

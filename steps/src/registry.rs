@@ -1,0 +1,105 @@
+//! The one list of step kinds.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::step::{KindInfo, Step};
+
+/// Parameters that do not fit their kind, although the schema let them through.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the parameters of `{kind}` do not fit: {reason}")]
+pub struct ParamsError {
+    /// The step kind.
+    pub kind: &'static str,
+    /// What does not fit.
+    pub reason: String,
+}
+
+/// A step kind: what a file under `kinds/` provides.
+pub trait Kind {
+    /// What it says of itself.
+    const INFO: KindInfo;
+    /// What stands under `with:`.
+    type Params: DeserializeOwned + schemars::JsonSchema;
+    /// What `steps.ID.output` holds.
+    type Output: serde::Serialize + schemars::JsonSchema;
+
+    /// A step with these parameters.
+    ///
+    /// # Errors
+    /// In words, what the schema cannot say, for example two parameters that exclude each other.
+    fn build(params: Self::Params) -> Result<Box<dyn Step>, String>;
+}
+
+/// A step kind in the list.
+#[derive(Clone, Copy)]
+pub struct KindEntry {
+    /// What it says of itself.
+    pub info: KindInfo,
+    /// JSON schema of `with:`.
+    pub params_schema: fn() -> Value,
+    /// JSON schema of the output.
+    pub output_schema: fn() -> Value,
+    build: fn(&Value) -> Result<Box<dyn Step>, ParamsError>,
+}
+
+impl KindEntry {
+    fn of<K: Kind>() -> Self {
+        Self {
+            info: K::INFO,
+            params_schema: || schemars::schema_for!(K::Params).to_value(),
+            output_schema: || schemars::schema_for!(K::Output).to_value(),
+            build: |with| {
+                // A step without `with:` has the parameters of an empty object.
+                let with = if with.is_null() { Value::Object(serde_json::Map::new()) } else { with.clone() };
+                let params = serde_json::from_value(with)
+                    .map_err(|error| ParamsError { kind: K::INFO.name, reason: error.to_string() })?;
+                K::build(params).map_err(|reason| ParamsError { kind: K::INFO.name, reason })
+            },
+        }
+    }
+
+    /// A step with these parameters, templates rendered.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    pub fn build(&self, with: &Value) -> Result<Box<dyn Step>, ParamsError> {
+        (self.build)(with)
+    }
+}
+
+/// The step kinds by name.
+#[derive(Clone)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, KindEntry>,
+}
+
+impl Registry {
+    /// All kinds of this program.
+    #[must_use]
+    pub fn standard() -> Self {
+        use crate::kinds::*;
+        Self::of(vec![
+            KindEntry::of::<noop::Noop>(),
+        ])
+    }
+
+    /// A registry of these kinds.
+    #[must_use]
+    pub fn of(entries: Vec<KindEntry>) -> Self {
+        Self { kinds: entries.into_iter().map(|entry| (entry.info.name, entry)).collect() }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&KindEntry> {
+        self.kinds.get(name)
+    }
+
+    /// All kinds, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &KindEntry> {
+        self.kinds.values()
+    }
+}

@@ -1,0 +1,14 @@
+//! The language of flowctl: what an author asks for. It knows nothing of running.
+//!
+//! Owns the model of a workflow and a target, their parser with source positions, diagnostics,
+//! expressions, templates and the JSON schema; and the words that every other crate shares
+//! (outcome, verdict, failure, finding, plan). It never touches the network, a clock or the
+//! environment, and reads only the files that it is given.
+
+pub mod ids;
+pub mod plan;
+pub mod policy;
+pub mod result;
+pub mod target;
+
+pub use ids::{CriterionId, InvalidId, RunId, StepId, WorkflowName};
