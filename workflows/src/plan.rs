@@ -131,6 +131,9 @@ pub struct PlanStep {
     /// The criteria that it proves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proves: Vec<CriterionId>,
+    /// The criteria that single parts of it prove, named by `proves` inside its parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_proves: Vec<CriterionId>,
     /// Named locks that it holds while it runs, with counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<(String, u32)>,
