@@ -6,9 +6,12 @@
 //! environment, and reads only the files that it is given.
 
 pub mod ids;
+pub mod model;
+pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod result;
 pub mod target;
 
 pub use ids::{CriterionId, InvalidId, RunId, StepId, WorkflowName};
+pub use model::Workflow;
