@@ -1,5 +1,9 @@
 //! The clients of one target, built once for a run and connected when first used.
 
+pub mod kube;
+pub mod port_forward;
+pub mod service;
+
 use crate::secret::Secrets;
 use flowctl_workflows::target::Target;
 
@@ -7,6 +11,8 @@ use flowctl_workflows::target::Target;
 pub struct Clients {
     target: Option<Target>,
     secrets: Secrets,
+    kube: tokio::sync::OnceCell<kube::Kube>,
+    forwards: service::Forwards,
 }
 
 impl Clients {
@@ -14,6 +20,6 @@ impl Clients {
     /// answers with an error that says so.
     #[must_use]
     pub fn new(target: Option<Target>, secrets: Secrets) -> Self {
-        Self { target, secrets }
+        Self { target, secrets, kube: tokio::sync::OnceCell::new(), forwards: service::Forwards::default() }
     }
 }

@@ -1,0 +1,18 @@
+//! The Kubernetes API: any kind of object by discovery, each call with a deadline of its own,
+//! each error with a class. Owns the connection and the cache of what kinds the cluster serves;
+//! never decides what an object means (that is `readiness` and `pods`, which are pure) and never
+//! picks a cluster by itself: the context is always the target's.
+
+mod api;
+mod connect;
+mod discovery;
+pub mod error;
+pub mod manifest;
+pub mod object;
+pub mod pods;
+pub mod readiness;
+pub mod waiting;
+
+pub use api::{ApplyMode, Kube, LogWindow, Selection};
+pub use discovery::Resource;
+pub use error::Subject;
