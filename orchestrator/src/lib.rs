@@ -1,1 +1,14 @@
-//! x
+//! flowctl: decides, drives, shows.
+//!
+//! ```text
+//!   YAML ─ dag::compile ─► Plan ─► RunStarted
+//!                                     │
+//!   input ─► engine::decide ─► events ─► log (durable) ─► RunState::apply ─► reporters
+//!     ▲                                                        │
+//!     └── executor: attempts, timers ◄── engine::todo ◄────────┘
+//! ```
+//!
+//! `dag/` and `engine/` are pure; `executor/` is the loop; only `cli/` and `report/` print.
+
+pub mod dag;
+pub mod engine;

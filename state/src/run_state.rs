@@ -373,6 +373,7 @@ impl StepRecord {
                 if *attempt == self.attempts + 1 =>
             {
                 self.state = StepState::Running { attempt: *attempt, handle: None };
+                self.undo = UndoState::None;
                 self.attempts += 1;
                 self.tries += 1;
                 self.started.get_or_insert(at);

@@ -1,0 +1,5 @@
+//! The rules, by example and by chance. No clock, no task, no file: a [`Simulation`] plays the executor.
+
+mod examples;
+mod properties;
+mod simulation;
