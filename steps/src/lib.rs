@@ -3,13 +3,17 @@
 //! Knows nothing of the DAG, of runs that went before, or of where state is kept. What a step says
 //! goes back to the caller as an [`Output`] or a [`StepError`]; the caller turns it into events.
 
+pub mod child;
 pub mod clients;
+pub mod clock;
 pub mod context;
 pub mod error;
 pub mod kinds;
 pub mod registry;
 pub mod secret;
 pub mod step;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use context::{AttemptName, Sink, StepContext};
 pub use error::StepError;

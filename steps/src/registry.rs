@@ -83,6 +83,7 @@ impl Registry {
         use crate::kinds::*;
         Self::of(vec![
             KindEntry::of::<noop::Noop>(),
+            KindEntry::of::<shell::Shell>(),
         ])
     }
 

@@ -1,5 +1,7 @@
 //! The clients of one target, built once for a run and connected when first used.
 
+pub mod http;
+pub mod trino;
 pub mod kube;
 pub mod port_forward;
 pub mod service;

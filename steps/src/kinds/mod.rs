@@ -2,3 +2,4 @@
 //! output, the step, then pure request building and classification, then tests.
 
 pub mod noop;
+pub mod shell;

@@ -1,0 +1,113 @@
+//! HTTP over rustls: the one place that picks the cryptography and the defaults that all HTTP clients share.
+//!
+//! Never follows a redirect unless asked: a login page that answers 200 is not the service that was
+//! meant. Knows nothing of any service's paths.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::StepError;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A builder with the shared defaults: ring, system roots and those of `ca_file`, no redirects.
+///
+/// # Errors
+/// Permanent, `http.ca_file`, when the file of the private CA cannot be read or holds no certificate.
+pub fn builder(ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, StepError> {
+    install_provider();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("flowctl/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT);
+    if let Some(path) = ca_file {
+        builder = builder.tls_certs_merge(certificates(path)?);
+    }
+    Ok(builder)
+}
+
+/// A client with the shared defaults.
+///
+/// # Errors
+/// As [`builder`], and `http.client` when TLS cannot be set up.
+pub fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, StepError> {
+    finish(builder(ca_file)?)
+}
+
+/// Builds the client.
+///
+/// # Errors
+/// Permanent, `http.client`, when TLS cannot be set up.
+pub fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, StepError> {
+    builder.build().map_err(|error| {
+        StepError::permanent(
+            "http.client",
+            format!("cannot set up HTTP: {}", chain(&error)),
+        )
+    })
+}
+
+/// An error with all its causes in one line: reqwest's own text leaves out why.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Installs ring for the whole process; a second time is a no-op.
+pub fn install_provider() {
+    // An error only says that somebody else was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, StepError> {
+    let bad = |what: String| {
+        StepError::permanent(
+            "http.ca_file",
+            format!("the CA file {} {what}", path.display()),
+        )
+        .help("give `ca_file:` the path of a PEM file with the certificates to trust")
+    };
+    let pem = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+        .map_err(|error| bad(format!("is not PEM: {}", chain(&error))))?;
+    if certificates.is_empty() {
+        return Err(bad("holds no certificate".to_owned()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_can_be_built_twice() {
+        assert!(client(None).is_ok());
+        assert!(client(None).is_ok());
+    }
+
+    #[test]
+    fn an_empty_ca_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = client(Some(file.path())).unwrap_err();
+        assert_eq!(error.code, "http.ca_file");
+        assert!(error.message.contains("no certificate"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_ca_file_is_named() {
+        let error = client(Some(Path::new("/nowhere/ca.pem"))).unwrap_err();
+        assert!(error.message.contains("/nowhere/ca.pem"), "{error}");
+    }
+}

@@ -1,0 +1,356 @@
+//! Real programs: `sh`, `cat`, `sleep`, and what becomes of their children.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+
+use super::*;
+use crate::child::proc;
+use crate::step_contract;
+use crate::testing::{Subject, TestContext};
+
+const SECRET: &str = "hunter2-and-more";
+
+/// A run of its own for every test, so that none ends the processes of another.
+fn context() -> TestContext {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let run = format!(
+        "shell-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    TestContext::new("step")
+        .unwrap()
+        .run(&run)
+        .unwrap()
+        .secrets(&[("TOKEN", SECRET)])
+}
+
+fn step(with: Value) -> Box<dyn Step> {
+    Shell::build(serde_json::from_value(with).unwrap()).unwrap()
+}
+
+fn sh(run: &str) -> Box<dyn Step> {
+    step(json!({"run": run}))
+}
+
+fn living(cx: &TestContext) -> usize {
+    let mark = cx.context.attempt.to_string();
+    proc::marked(STEP_MARK, |value| value == mark).len()
+}
+
+struct World(TestContext);
+
+#[async_trait]
+impl Subject for World {
+    fn context(&self) -> TestContext {
+        self.0.clone()
+    }
+
+    fn step(&self) -> Box<dyn Step> {
+        step(
+            json!({"run": "echo $TOKEN; echo $TOKEN >&2; sleep 1000 >/dev/null 2>&1 &", "env": {"TOKEN": {"secret": "TOKEN"}}}),
+        )
+    }
+
+    // What a shell step must never double or leave is a running program.
+    async fn effects(&self) -> usize {
+        living(&self.0)
+    }
+
+    async fn leave_half_done(&self, cx: &TestContext) {
+        let mark = cx.context.attempt.to_string();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "echo up; sleep 1000 & wait"])
+            .env(STEP_MARK, &mark)
+            .process_group(0)
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut up = [0; 3];
+        tokio::io::AsyncReadExt::read_exact(child.stdout.as_mut().unwrap(), &mut up)
+            .await
+            .unwrap();
+        assert!(living(cx) >= 1);
+        tokio::spawn(async move { child.wait().await });
+    }
+
+    fn endless(&self) -> Option<Box<dyn Step>> {
+        Some(sh("sleep 1000 & echo up; wait"))
+    }
+
+    async fn endless_under_way(&self, cx: &TestContext) {
+        cx.sink.line_with("up").await;
+    }
+
+    fn failing(&self) -> Vec<(Box<dyn Step>, ErrorClass, &'static str)> {
+        vec![
+            (
+                step(
+                    json!({"run": "echo $TOKEN >&2; exit 3", "env": {"TOKEN": {"secret": "TOKEN"}}}),
+                ),
+                ErrorClass::Permanent,
+                "shell.exit",
+            ),
+            (
+                step(json!({"argv": ["no-such-program-at-all"]})),
+                ErrorClass::Permanent,
+                "shell.not_found",
+            ),
+            (
+                step(json!({"argv": ["/etc/passwd"]})),
+                ErrorClass::Permanent,
+                "shell.not_executable",
+            ),
+            (
+                step(json!({"argv": ["true"], "cwd": "/nowhere"})),
+                ErrorClass::Permanent,
+                "shell.no_directory",
+            ),
+            (
+                step(json!({"argv": ["true"], "env": {"A": {"secret": "NOPE"}}})),
+                ErrorClass::Permanent,
+                "secret.unknown",
+            ),
+            (sh("kill -KILL $$"), ErrorClass::Permanent, "shell.exit"),
+        ]
+    }
+
+    fn secrets(&self) -> Vec<&'static str> {
+        vec![SECRET]
+    }
+}
+
+step_contract!(World(context()));
+
+#[tokio::test]
+async fn the_output_has_code_text_and_json() {
+    let cx = context();
+    let output = sh(r#"echo '{"rows": [1, 2]}'; echo careful >&2"#)
+        .run(&cx.context)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(output["exit_code"], 0);
+    assert_eq!(output["stdout"], r#"{"rows": [1, 2]}"#);
+    assert_eq!(output["stderr"], "careful");
+    assert_eq!(output["json"]["rows"][1], 2);
+    assert_eq!(cx.sink.evidence_text("stderr.txt").unwrap(), "careful\n");
+}
+
+#[tokio::test]
+async fn text_that_is_not_json_has_no_json() {
+    let output = sh("echo hello")
+        .run(&context().context)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(output.get("json"), None);
+}
+
+#[tokio::test]
+async fn argv_is_not_read_by_a_shell() {
+    let output = step(json!({"argv": ["echo", "$HOME; *"]}))
+        .run(&context().context)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(output["stdout"], "$HOME; *");
+}
+
+#[tokio::test]
+async fn stdin_cwd_env_and_mark_reach_the_program() {
+    let cx = context();
+    let output = step(json!({
+        "run": "cat; pwd; echo $A $FLOWCTL_STEP", "stdin": "given\n", "cwd": "/usr", "env": {"A": "b"}
+    }))
+    .run(&cx.context)
+    .await
+    .unwrap();
+    assert_eq!(
+        output.value["stdout"],
+        format!("given\n/usr\nb {}", cx.context.attempt)
+    );
+}
+
+#[tokio::test]
+async fn input_that_nobody_reads_is_no_failure() {
+    let step = step(json!({"argv": ["true"], "stdin": "x".repeat(1 << 20)}));
+    step.run(&context().context).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_is_redacted_even_where_the_cap_cuts_it() {
+    let cx = context();
+    // 512 bytes of head: the secret lies across its end.
+    let run = "printf '%0505d' 0; printf %s \"$TOKEN\"; printf '%02000d' 0";
+    let with = json!({"run": run, "env": {"TOKEN": {"secret": "TOKEN"}}, "output": {"keep": 1024}});
+    step(with).run(&cx.context).await.unwrap();
+    let kept = cx.sink.evidence_text("stdout.txt").unwrap();
+    assert!(kept.contains("bytes dropped here"), "{kept}");
+    assert!(!kept.contains("hunt"), "{kept}");
+    assert!(kept.contains("***"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_megabyte_without_a_line_break_stays_within_the_cap() {
+    let cx = context();
+    let step = step(
+        json!({"run": "head -c 1048576 /dev/zero | tr '\\0' x; echo done >&2", "output": {"keep": 2048}}),
+    );
+    let output = step.run(&cx.context).await.unwrap().value;
+    let kept = cx.sink.evidence_text("stdout.txt").unwrap();
+    assert!(
+        kept.len() < 2200 && kept.contains("[1046528 bytes dropped here]"),
+        "{}",
+        kept.len()
+    );
+    assert!(output["stdout"].as_str().unwrap().len() < 2200);
+    assert!(cx.sink.lines().iter().all(|line| line.len() < 5000));
+}
+
+#[tokio::test]
+async fn the_message_names_program_code_and_last_words() {
+    let error = sh("echo first; echo last words >&2; exit 7")
+        .run(&context().context)
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.contains("exit code 7") && error.message.ends_with(": last words"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn other_exit_codes_can_be_success() {
+    let step = step(json!({"run": "exit 4", "success": [0, 4]}));
+    assert_eq!(
+        step.run(&context().context).await.unwrap().value["exit_code"],
+        4
+    );
+}
+
+/// Paused time jumps as soon as nothing else is to do, so neither grace is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_grandchild_that_holds_the_pipe_neither_hangs_the_step_nor_survives() {
+    let cx = context();
+    sh("sleep 1000 & echo started")
+        .run(&cx.context)
+        .await
+        .unwrap();
+    assert_eq!(cx.sink.lines(), ["started"]);
+    assert_eq!(living(&cx), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_descendant_in_a_session_of_its_own_is_ended_too() {
+    let cx = context();
+    sh("setsid sleep 1000 >/dev/null 2>&1 & echo started")
+        .run(&cx.context)
+        .await
+        .unwrap();
+    assert_eq!(living(&cx), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_member_without_the_mark_is_ended_too() {
+    let cx = context();
+    let output = sh("env -i sleep 1000 >/dev/null 2>&1 & echo $!")
+        .run(&cx.context)
+        .await
+        .unwrap()
+        .value;
+    let pid: i32 = output["stdout"].as_str().unwrap().parse().unwrap();
+    assert_eq!(proc::Process::of(pid), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ignores_term_is_killed() {
+    let cx = context();
+    let step = sh("trap '' TERM; echo up; while :; do sleep 1000; done");
+    let cancel = async {
+        cx.sink.line_with("up").await;
+        cx.context.cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(step.run(&cx.context), cancel);
+    assert_eq!(result.unwrap_err().class, ErrorClass::Cancelled);
+    assert_eq!(living(&cx), 0);
+}
+
+#[tokio::test]
+async fn what_was_printed_before_a_cancel_is_kept() {
+    let cx = context();
+    let cancel = async {
+        cx.sink.line_with("up").await;
+        cx.context.cancel.cancel();
+    };
+    let step = sh("trap 'echo bye; exit 0' TERM; echo up; sleep 1000 & wait");
+    let (result, ()) = tokio::join!(step.run(&cx.context), cancel);
+    assert_eq!(result.unwrap_err().class, ErrorClass::Cancelled);
+    assert_eq!(cx.sink.evidence_text("stdout.txt").unwrap(), "up\nbye\n");
+}
+
+#[tokio::test]
+async fn a_dropped_step_leaves_no_process() {
+    let cx = context();
+    let step = sh("setsid sleep 1000 & sleep 1000 & echo up; wait");
+    tokio::select! {
+        _ = step.run(&cx.context) => panic!("it does not end by itself"),
+        _ = cx.sink.line_with("up") => {}
+    }
+    // SIGKILL was sent; the kernel may still be taking them down.
+    for _ in 0..1000 {
+        if living(&cx) == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+        std::thread::yield_now();
+    }
+    assert_eq!(living(&cx), 0);
+}
+
+#[test]
+fn only_this_and_earlier_attempts_are_leftovers() {
+    let cases = [
+        ("r/s/1", true),
+        ("r/s/2", true),
+        ("r/s/3", false),
+        ("r/s/0", false),
+        ("r/t/1", false),
+        ("q/s/1", false),
+        ("r/s", false),
+        ("r/s/x", false),
+    ];
+    for (mark, ours) in cases {
+        assert_eq!(is_attempt_up_to(mark, "r", "s", 2), ours, "{mark}");
+    }
+    assert!(is_attempt_up_to("r/s[a/b]/1", "r", "s[a/b]", 1));
+}
+
+#[test]
+fn parameters_that_exclude_each_other_are_refused() {
+    for with in [
+        json!({}),
+        json!({"argv": ["a"], "run": "b"}),
+        json!({"argv": []}),
+        json!({"run": "  "}),
+        json!({"run": "a", "success": []}),
+        json!({"run": "a", "env": {"FLOWCTL_STEP": "x"}}),
+    ] {
+        assert!(
+            Shell::build(serde_json::from_value(with.clone()).unwrap()).is_err(),
+            "{with}"
+        );
+    }
+}
+
+#[test]
+fn a_busy_file_may_work_later() {
+    let busy = cannot_start(&std::io::Error::from_raw_os_error(26), "x", None);
+    assert_eq!(
+        (busy.class, busy.code.as_str()),
+        (ErrorClass::Transient, "shell.busy")
+    );
+    let again = cannot_start(&std::io::Error::from_raw_os_error(11), "x", None);
+    assert_eq!(again.class, ErrorClass::Transient);
+}

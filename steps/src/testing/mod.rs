@@ -1,0 +1,8 @@
+//! What tests of step kinds share: a context whose words stay in memory, and the contract that every
+//! kind passes. Never part of the program: behind the feature `testing`.
+
+mod context;
+pub mod contract;
+
+pub use context::{ManualClock, MemoryFiles, MemorySink, TestContext};
+pub use contract::Subject;
