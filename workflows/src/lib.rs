@@ -5,13 +5,18 @@
 //! (outcome, verdict, failure, finding, plan). It never touches the network, a clock or the
 //! environment, and reads only the files that it is given.
 
+pub mod code;
+pub mod diagnostic;
 pub mod ids;
 pub mod model;
 pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod result;
+pub mod source;
 pub mod target;
+mod yaml;
 
+pub use diagnostic::Diagnostic;
 pub use ids::{CriterionId, InvalidId, RunId, StepId, WorkflowName};
 pub use model::Workflow;
