@@ -3,5 +3,16 @@
 //! Owns the events, the fold over them, the event log (durable when `append` returns) and the
 //! evidence store. It never decides what happens next.
 
+pub mod chain;
+pub mod codec;
+mod disk;
+pub mod error;
 pub mod event;
+pub mod holder;
+pub mod log;
+pub mod memory_log;
 pub mod run_state;
+pub mod sled_log;
+pub mod writer;
+
+pub use error::LogError;

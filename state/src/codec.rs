@@ -1,0 +1,177 @@
+//! Bytes and envelopes: the only code that knows how an event looks when stored.
+//!
+//! Owns the record's form (`FORMAT.md`), its checksum and the upgrade of older formats, which
+//! happens here and nowhere else. It never touches a disk.
+
+use flowctl_workflows::RunId;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::LogError;
+use crate::event::{Envelope, FORMAT, Seq};
+
+/// Every record of every format ends in this, sixteen hexadecimal digits, and [`SUM_TAIL`].
+const SUM_HEAD: &[u8] = b",\"sum\":\"";
+const SUM_TAIL: &[u8] = b"\"}";
+const SUM_DIGITS: usize = 16;
+const SUM_LENGTH: usize = SUM_HEAD.len() + SUM_DIGITS + SUM_TAIL.len();
+
+/// No record may be longer: a plan of 10,000 steps has about 4 MB.
+const LONGEST: usize = 64 * 1024 * 1024;
+
+/// Why bytes are no record that this program can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// They are not what was written.
+    Damaged(String),
+    /// They are whole, but of a later format.
+    Newer(u64),
+}
+
+impl Unreadable {
+    /// The error for the record at `seq` of `run`.
+    #[must_use]
+    pub fn at(self, run: &RunId, seq: Seq) -> LogError {
+        match self {
+            Self::Damaged(what) => LogError::Damaged {
+                run: run.clone(),
+                seq,
+                what,
+            },
+            Self::Newer(format) => LogError::Newer {
+                run: run.clone(),
+                seq,
+                format,
+            },
+        }
+    }
+}
+
+/// What can be said of a record without reading its event.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Header {
+    /// When the event happened.
+    pub at: jiff::Timestamp,
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal: how records and evidence are named.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Puts an envelope into its stored form: one line of JSON without its newline.
+///
+/// What was encoded is decoded again first, because a record that cannot be read later (a number that
+/// is none, a key that is no text) must not be acknowledged now.
+///
+/// # Errors
+/// [`LogError::Unstorable`].
+pub fn encode(envelope: &Envelope) -> Result<Vec<u8>, LogError> {
+    let unstorable = |why: String| LogError::Unstorable {
+        run: envelope.run.clone(),
+        seq: envelope.seq,
+        why,
+    };
+    let mut bytes = serde_json::to_vec(envelope).map_err(|error| unstorable(error.to_string()))?;
+    bytes.pop();
+    let sum = sum(&bytes);
+    bytes.extend_from_slice(SUM_HEAD);
+    bytes.extend_from_slice(sum.as_bytes());
+    bytes.extend_from_slice(SUM_TAIL);
+    if bytes.len() > LONGEST {
+        return Err(unstorable(format!(
+            "it has {} bytes, and {LONGEST} is the limit",
+            bytes.len()
+        )));
+    }
+    match decode(&bytes) {
+        Ok(read) if read == *envelope => Ok(bytes),
+        Ok(_) => Err(unstorable("it reads back differently".to_owned())),
+        Err(Unreadable::Damaged(why)) => Err(unstorable(why)),
+        Err(Unreadable::Newer(format)) => {
+            Err(unstorable(format!("its format {format} is not known")))
+        }
+    }
+}
+
+/// Reads a stored record.
+///
+/// # Errors
+/// [`Unreadable`] if a single bit differs from what was written, or if a newer flowctl wrote it.
+pub fn decode(bytes: &[u8]) -> Result<Envelope, Unreadable> {
+    verify_sum(bytes)?;
+    match serde_json::from_slice::<Envelope>(bytes) {
+        Ok(envelope) if envelope.format == FORMAT => Ok(envelope),
+        // There is no older format yet: an upgrade becomes an arm here.
+        Ok(envelope) => Err(other_format(envelope.format.into())),
+        Err(error) => match serde_json::from_slice::<FormatOnly>(bytes) {
+            Ok(FormatOnly { format }) if format != u64::from(FORMAT) => Err(other_format(format)),
+            _ => Err(Unreadable::Damaged(format!(
+                "the record cannot be parsed: {error}"
+            ))),
+        },
+    }
+}
+
+/// Reads what can be said of a record without its event.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn decode_header(bytes: &[u8]) -> Result<Header, Unreadable> {
+    verify_sum(bytes)?;
+    serde_json::from_slice(bytes)
+        .map_err(|error| Unreadable::Damaged(format!("the record cannot be parsed: {error}")))
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u64,
+}
+
+fn other_format(format: u64) -> Unreadable {
+    if format > u64::from(FORMAT) {
+        Unreadable::Newer(format)
+    } else {
+        Unreadable::Damaged(format!("there never was a format {format}"))
+    }
+}
+
+fn verify_sum(bytes: &[u8]) -> Result<(), Unreadable> {
+    let end = bytes
+        .len()
+        .checked_sub(SUM_LENGTH)
+        .ok_or_else(|| Unreadable::Damaged(format!("the record has only {} bytes", bytes.len())))?;
+    let (body, tail) = bytes.split_at(end);
+    let digits = tail
+        .strip_prefix(SUM_HEAD)
+        .and_then(|tail| tail.strip_suffix(SUM_TAIL))
+        .ok_or_else(|| Unreadable::Damaged("the record does not end in its checksum".to_owned()))?;
+    if digits == sum(body).as_bytes() {
+        Ok(())
+    } else {
+        Err(Unreadable::Damaged(
+            "the record's checksum does not match its content".to_owned(),
+        ))
+    }
+}
+
+fn sum(body: &[u8]) -> String {
+    let mut digits = sha256(body);
+    digits.truncate(SUM_DIGITS);
+    digits
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| {
+            [
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ]
+        })
+        .map(char::from)
+        .collect()
+}

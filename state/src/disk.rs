@@ -1,0 +1,128 @@
+//! The wait for the disk.
+//!
+//! Owns the knowledge of which files the log's store writes, and of what makes a file durable: its
+//! content by `fdatasync`, its name by an `fsync` of the directory. It never writes content.
+//!
+//! sled 0.34.7 writes `db` on each flush. It writes `blobs/NUMBER`, unsynced, when a value or a tree
+//! page is longer than a quarter of a segment, and `snap.NUMBER` and `conf` only when it opens.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::LogError;
+
+/// The files below the log.
+#[derive(Debug)]
+pub(crate) struct DiskFiles {
+    path: PathBuf,
+    db: File,
+    blobs: PathBuf,
+    durable: Mutex<HashSet<OsString>>,
+}
+
+impl DiskFiles {
+    /// The files of an opened store.
+    pub(crate) fn open(path: &Path) -> Result<Self, LogError> {
+        let db = path.join("db");
+        let file = File::open(&db).map_err(|error| LogError::io("open", &db, error))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            db: file,
+            blobs: path.join("blobs"),
+            durable: Mutex::default(),
+        })
+    }
+
+    /// Whether another process has the store open.
+    pub(crate) fn held(path: &Path) -> bool {
+        File::open(path.join("db"))
+            .is_ok_and(|db| matches!(db.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Makes durable what the store wrote since the last time.
+    pub(crate) fn sync(&self) -> Result<(), LogError> {
+        self.sync_new_blobs()?;
+        self.db
+            .sync_data()
+            .map_err(|error| LogError::io("make durable", &self.path.join("db"), error))
+    }
+
+    /// Makes durable all that is there.
+    pub(crate) fn sync_all(&self) -> Result<(), LogError> {
+        self.sync()?;
+        for name in names(&self.path)? {
+            let path = self.path.join(name);
+            if path.is_file() {
+                sync_file(&path)?;
+            }
+        }
+        sync_directory(&self.blobs)?;
+        sync_directory(&self.path)?;
+        self.path.parent().map_or(Ok(()), sync_directory)
+    }
+
+    fn sync_new_blobs(&self) -> Result<(), LogError> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let present: HashSet<OsString> = names(&self.blobs)?.into_iter().collect();
+        durable.retain(|name| present.contains(name));
+        let mut appeared = false;
+        for name in present {
+            if !durable.contains(&name) {
+                sync_file(&self.blobs.join(&name))?;
+                durable.insert(name);
+                appeared = true;
+            }
+        }
+        if appeared {
+            sync_directory(&self.blobs)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn names(directory: &Path) -> Result<Vec<OsString>, LogError> {
+    let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    match entries {
+        Ok(entries) => Ok(entries.iter().map(std::fs::DirEntry::file_name).collect()),
+        Err(error) => Err(LogError::io("list", directory, error)),
+    }
+}
+
+/// The store removes files that it no longer needs at any time; such a file needs no sync.
+fn sync_file(path: &Path) -> Result<(), LogError> {
+    match File::open(path).and_then(|file| file.sync_data()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LogError::io("make durable", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), LogError> {
+    // The parent of a relative path of one component is the empty path.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| LogError::io("make durable", path, error))
+}
+
+/// Puts `content` in place of a file, whole or not at all, and returns when it is durable.
+pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<(), LogError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let failed = |error| LogError::io("write", path, error);
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    io::Write::write_all(&mut file, content).map_err(failed)?;
+    file.as_file().sync_data().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    sync_directory(directory)
+}

@@ -1,0 +1,162 @@
+//! The event log: what it promises, whoever keeps it.
+//!
+//! Owns the contract. Acknowledged means durable; the events of one append are stored all or none;
+//! nothing unacknowledged is ever read; what is read was checked against the chain. It never
+//! interprets an event.
+
+use std::ops::ControlFlow;
+
+use flowctl_workflows::RunId;
+
+use crate::chain::Chain;
+use crate::codec;
+use crate::error::LogError;
+use crate::event::{Envelope, Event, Seq};
+
+/// A request to add events to the end of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    /// Which run.
+    pub run: RunId,
+    /// The place of the first event; the append is refused if the run does not end just before it.
+    pub expected: Seq,
+    /// When it happened.
+    pub at: jiff::Timestamp,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What a list of runs shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSummaryRow {
+    /// Which run.
+    pub run: RunId,
+    /// The place of its last event.
+    pub last: Seq,
+    /// When it started; `None` if its first record cannot be read.
+    pub started: Option<jiff::Timestamp>,
+}
+
+/// Looks at one stored record; `Break` ends the reading.
+pub type Visit<'a> = &'a mut dyn FnMut(Seq, &[u8]) -> ControlFlow<()>;
+
+/// Keeps the events of runs.
+pub trait EventLog: Send + Sync {
+    /// Stores several appends with one wait for the disk, in the order given. Returns when all of
+    /// them are durable, with one answer for each.
+    ///
+    /// A [`LogError::Conflict`] or [`LogError::Unstorable`] concerns its append alone. Any other error
+    /// is given to all of them, and to every later append: it is not known what reached the disk.
+    fn commit(&self, appends: Vec<Append>) -> Vec<Result<Vec<Envelope>, LogError>>;
+
+    /// Shows the acknowledged records of a run from `from` on, as stored and unchecked, in order.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownRun`], or what the store says.
+    fn records(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError>;
+
+    /// The runs with the place of their last event, in no order.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn heads(&self) -> Result<Vec<(RunId, Seq)>, LogError>;
+
+    /// Stores the records of a run that is not here yet, exactly as given. All or nothing; the caller
+    /// has followed their chain.
+    ///
+    /// # Errors
+    /// [`LogError::Conflict`] if there is such a run already.
+    fn restore(&self, run: &RunId, records: Vec<Vec<u8>>) -> Result<(), LogError>;
+
+    /// Forgets a run, durably.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownRun`], or what the store says.
+    fn remove(&self, run: &RunId) -> Result<(), LogError>;
+
+    /// Adds events to the end of a run. Returns when they are durable.
+    ///
+    /// # Errors
+    /// As for [`EventLog::commit`].
+    fn append(
+        &self,
+        run: &RunId,
+        expected: Seq,
+        at: jiff::Timestamp,
+        events: Vec<Event>,
+    ) -> Result<Vec<Envelope>, LogError> {
+        let append = Append {
+            run: run.clone(),
+            expected,
+            at,
+            events,
+        };
+        self.commit(vec![append])
+            .pop()
+            .unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// Shows the events of a run from `from` on, each checked against the chain, without holding
+    /// more than one of them.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] and [`LogError::Newer`] at the first event that cannot be trusted, after
+    /// those before it were shown; [`LogError::UnknownRun`]; or what the store says.
+    fn replay(
+        &self,
+        run: &RunId,
+        from: Seq,
+        visit: &mut dyn FnMut(Envelope) -> ControlFlow<()>,
+    ) -> Result<(), LogError> {
+        let mut chain = None;
+        let mut failure = None;
+        self.records(run, from.saturating_sub(1), &mut |seq, record| {
+            let chain =
+                chain.get_or_insert_with(|| Chain::starting(run.clone(), seq, from, record));
+            if seq < from {
+                return ControlFlow::Continue(());
+            }
+            match chain.accept(seq, record) {
+                Ok(envelope) => visit(envelope),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// All events of a run, checked.
+    ///
+    /// # Errors
+    /// As for [`EventLog::replay`].
+    fn read(&self, run: &RunId) -> Result<Vec<Envelope>, LogError> {
+        let mut envelopes = Vec::new();
+        self.replay(run, 0, &mut |envelope| {
+            envelopes.push(envelope);
+            ControlFlow::Continue(())
+        })?;
+        Ok(envelopes)
+    }
+
+    /// The runs, the newest first.
+    ///
+    /// # Errors
+    /// What the store says. A run whose first record is damaged is listed, as the oldest.
+    fn runs(&self) -> Result<Vec<RunSummaryRow>, LogError> {
+        let mut rows = Vec::new();
+        for (run, last) in self.heads()? {
+            let mut started = None;
+            self.records(&run, 0, &mut |seq, record| {
+                if seq == 0 {
+                    started = codec::decode_header(record).ok().map(|header| header.at);
+                }
+                ControlFlow::Break(())
+            })?;
+            rows.push(RunSummaryRow { run, last, started });
+        }
+        rows.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
+        Ok(rows)
+    }
+}

@@ -1,0 +1,362 @@
+//! The log on disk. The only file that names sled.
+//!
+//! Owns sled's directory: what is stored under which key, and the wait for the disk. sled's own
+//! `flush` writes its `db` file and starts the writeback (`sync_file_range`), which commits neither
+//! the file's length nor the disk's cache; so an append is acknowledged only after an `fdatasync` of
+//! every file that may hold its bytes (see [`DiskFiles`]). It never decides who may hold the state.
+//!
+//! Keys are the run's id, a zero byte, the big-endian sequence number and the big-endian number of
+//! the part. A record is cut into parts because sled puts a large value, and every tree page that
+//! holds it, into a file of its own and rewrites it whenever the page changes.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flowctl_workflows::RunId;
+
+use crate::chain::{Head, Heads, seal_all};
+use crate::codec;
+use crate::disk::DiskFiles;
+use crate::error::LogError;
+use crate::event::{Envelope, Epoch, Seq};
+use crate::log::{Append, EventLog, Visit};
+
+/// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
+/// then sled never opens a file for it.
+const PART: usize = 4096;
+/// sled's page cache. A run reads its events once, so a large cache would only cost memory.
+const CACHE: u64 = 16 * 1024 * 1024;
+/// Sequence number and part at the end of a key.
+const KEY_TAIL: usize = 8 + 2;
+
+/// A log kept by sled.
+#[derive(Debug)]
+pub struct SledLog {
+    path: PathBuf,
+    part: usize,
+    epoch: Option<Epoch>,
+    store: sled::Db,
+    // Fields are dropped in this order, and this one waits for the store's last thread.
+    _release: Release,
+    files: DiskFiles,
+    writing: Mutex<Writing>,
+    /// The acknowledged ends of runs. Its lock is never held while the disk is waited for.
+    heads: Mutex<Heads>,
+}
+
+#[derive(Debug, Default)]
+struct Writing {
+    stopped: Option<LogError>,
+}
+
+impl SledLog {
+    /// Opens the log in a directory, which is made if need be. No other process can open it until
+    /// this one lets go. It can be read; [`SledLog::writing_as`] makes it take appends.
+    ///
+    /// # Errors
+    /// [`LogError::Held`] if another process has it open, without word of who that is;
+    /// [`LogError::Store`] if its files are unreadable; [`LogError::Io`].
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        Self::open_with_parts_of(path, PART)
+    }
+
+    fn open_with_parts_of(path: &Path, part: usize) -> Result<Self, LogError> {
+        std::fs::create_dir_all(path).map_err(|error| LogError::io("create", path, error))?;
+        let open = || {
+            sled::Config::new()
+                .path(path)
+                .cache_capacity(CACHE)
+                .flush_every_ms(None)
+                .mode(sled::Mode::HighThroughput)
+                .open()
+        };
+        // On files that were tampered with sled may panic where it should return an error.
+        let store = catch_unwind(open)
+            .map_err(|_| LogError::Store {
+                path: path.into(),
+                what: "sled cannot make sense of its files".into(),
+            })?
+            .map_err(|error| match DiskFiles::held(path) {
+                true => LogError::Held {
+                    path: path.into(),
+                    holder: None,
+                },
+                false => from_sled("open", path, error),
+            })?;
+        let files = DiskFiles::open(path)?;
+        // What a killed process wrote may be in the page cache only; it was read, so it must stay.
+        files.sync_all()?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            part,
+            epoch: None,
+            store,
+            _release: Release(path.to_path_buf()),
+            files,
+            writing: Mutex::default(),
+            heads: Mutex::default(),
+        })
+    }
+
+    /// The same log, taking appends under `epoch`.
+    #[must_use]
+    pub fn writing_as(mut self, epoch: Epoch) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
+    /// Applies a batch of changes, all or nothing, and returns when they are durable.
+    fn store(&self, batch: sled::Batch) -> Result<(), LogError> {
+        let flushed = catch_unwind(AssertUnwindSafe(|| {
+            self.store.apply_batch(batch)?;
+            self.store.flush()
+        }));
+        match flushed {
+            Ok(Ok(_)) => self.files.sync(),
+            Ok(Err(error)) => Err(from_sled("write", &self.path, error)),
+            Err(_) => Err(LogError::Store {
+                path: self.path.clone(),
+                what: "sled gave up while writing".into(),
+            }),
+        }
+    }
+
+    /// Runs `change` unless an earlier one failed, and remembers if this one does.
+    fn exclusively<T>(&self, change: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
+        let mut writing = lock(&self.writing);
+        if let Some(first) = &writing.stopped {
+            return Err(LogError::Stopped {
+                first: Box::new(first.clone()),
+            });
+        }
+        let result = change();
+        if let Err(error @ (LogError::Io { .. } | LogError::Store { .. })) = &result {
+            writing.stopped = Some(error.clone());
+        }
+        result
+    }
+
+    /// The acknowledged end of a run.
+    fn head(&self, run: &RunId) -> Result<Option<Head>, LogError> {
+        if let Some(head) = lock(&self.heads).get(run) {
+            return Ok(head.clone());
+        }
+        // Nobody has written to this run since the log was opened, or the head would be known.
+        let head = self.stored_head(run)?;
+        Ok(lock(&self.heads).entry(run.clone()).or_insert(head).clone())
+    }
+
+    fn stored_head(&self, run: &RunId) -> Result<Option<Head>, LogError> {
+        let Some(last) = self.store.scan_prefix(prefix(run)).keys().next_back() else {
+            return Ok(None);
+        };
+        let key = last.map_err(|error| from_sled("read", &self.path, error))?;
+        let last = self.parse(&key)?.1;
+        let mut sha256 = String::new();
+        self.scan(run, last, &mut |_, record| {
+            sha256 = codec::sha256(record);
+            ControlFlow::Break(())
+        })?;
+        Ok(Some(Head { last, sha256 }))
+    }
+
+    /// Shows stored records, joined from their parts.
+    fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
+        let mut end = run.as_str().as_bytes().to_vec();
+        end.push(1);
+        let mut current: Option<(Seq, Vec<u8>)> = None;
+        for entry in self.store.range(key(run, from, 0)..end) {
+            let (key, part) = entry.map_err(|error| from_sled("read", &self.path, error))?;
+            let seq = self.parse(&key)?.1;
+            match &mut current {
+                Some((open, record)) if *open == seq => record.extend_from_slice(&part),
+                _ => {
+                    if let Some((seq, record)) = current.replace((seq, part.to_vec()))
+                        && visit(seq, &record).is_break()
+                    {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        if let Some((seq, record)) = current {
+            // The last one: there is nothing more to break from.
+            let _ = visit(seq, &record);
+        }
+        Ok(())
+    }
+
+    fn parse(&self, key: &[u8]) -> Result<(RunId, Seq), LogError> {
+        let parse = || {
+            let (name, tail) = key.split_at_checked(key.len().checked_sub(KEY_TAIL)?)?;
+            let run = RunId::new(std::str::from_utf8(name.strip_suffix(&[0])?).ok()?).ok()?;
+            Some((run, Seq::from_be_bytes(tail.get(..8)?.try_into().ok()?)))
+        };
+        parse().ok_or_else(|| LogError::Store {
+            path: self.path.clone(),
+            what: format!(
+                "it holds a key that is none of flowctl's: {}",
+                key.escape_ascii()
+            ),
+        })
+    }
+
+    fn insert(&self, batch: &mut sled::Batch, run: &RunId, seq: Seq, record: &[u8]) {
+        for (number, part) in (0..).zip(record.chunks(self.part)) {
+            batch.insert(key(run, seq, number), part);
+        }
+    }
+}
+
+impl EventLog for SledLog {
+    fn commit(&self, appends: Vec<Append>) -> Vec<Result<Vec<Envelope>, LogError>> {
+        let count = appends.len();
+        let committed = self.exclusively(|| {
+            let epoch = self.epoch.ok_or_else(|| LogError::ReadingOnly {
+                path: self.path.clone(),
+            })?;
+            let mut heads = HashMap::new();
+            let runs: Vec<RunId> = appends.iter().map(|append| append.run.clone()).collect();
+            let sealed = seal_all(appends, epoch, &mut heads, |run| self.head(run));
+            let mut batch = sled::Batch::default();
+            let mut empty = true;
+            for (run, sealed) in runs.iter().zip(&sealed) {
+                let Ok(sealed) = sealed else { continue };
+                for (envelope, record) in sealed.envelopes.iter().zip(&sealed.records) {
+                    self.insert(&mut batch, run, envelope.seq, record);
+                    empty = false;
+                }
+            }
+            if !empty {
+                self.store(batch)?;
+                lock(&self.heads).extend(heads);
+            }
+            Ok(sealed)
+        });
+        match committed {
+            Ok(sealed) => sealed
+                .into_iter()
+                .map(|sealed| sealed.map(|sealed| sealed.envelopes))
+                .collect(),
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    fn records(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
+        let head = self
+            .head(run)?
+            .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
+        self.scan(run, from, &mut |seq, record| {
+            if seq > head.last {
+                return ControlFlow::Break(());
+            }
+            visit(seq, record)
+        })
+    }
+
+    fn heads(&self) -> Result<Vec<(RunId, Seq)>, LogError> {
+        let mut heads = Vec::new();
+        let mut from = Vec::new();
+        while let Some(key) = self.store.range(from..).keys().next() {
+            let key = key.map_err(|error| from_sled("read", &self.path, error))?;
+            let run = self.parse(&key)?.0;
+            from = run.as_str().as_bytes().to_vec();
+            from.push(1);
+            if let Some(head) = self.head(&run)? {
+                heads.push((run, head.last));
+            }
+        }
+        Ok(heads)
+    }
+
+    fn restore(&self, run: &RunId, records: Vec<Vec<u8>>) -> Result<(), LogError> {
+        self.exclusively(|| {
+            if let Some(head) = self.head(run)? {
+                return Err(LogError::Conflict {
+                    run: run.clone(),
+                    expected: 0,
+                    found: head.last + 1,
+                });
+            }
+            let mut batch = sled::Batch::default();
+            for (seq, record) in (0..).zip(&records) {
+                self.insert(&mut batch, run, seq, record);
+            }
+            self.store(batch)?;
+            lock(&self.heads).remove(run);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, run: &RunId) -> Result<(), LogError> {
+        self.exclusively(|| {
+            self.head(run)?
+                .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
+            let mut batch = sled::Batch::default();
+            for key in self.store.scan_prefix(prefix(run)).keys() {
+                batch.remove(key.map_err(|error| from_sled("read", &self.path, error))?);
+            }
+            self.store(batch)?;
+            lock(&self.heads).insert(run.clone(), None);
+            Ok(())
+        })
+    }
+}
+
+fn prefix(run: &RunId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(run.as_str().len() + 1 + KEY_TAIL);
+    key.extend_from_slice(run.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+fn key(run: &RunId, seq: Seq, part: u16) -> Vec<u8> {
+    let mut key = prefix(run);
+    key.extend_from_slice(&seq.to_be_bytes());
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}
+
+fn from_sled(doing: &'static str, path: &Path, error: sled::Error) -> LogError {
+    match error {
+        sled::Error::Io(error) => LogError::io(doing, path, error),
+        sled::Error::Corruption { .. } => LogError::Store {
+            path: path.into(),
+            what: "sled's own checksums do not match".into(),
+        },
+        sled::Error::Unsupported(what) | sled::Error::ReportableBug(what) => LogError::Store {
+            path: path.into(),
+            what,
+        },
+        sled::Error::CollectionNotFound(_) => LogError::Store {
+            path: path.into(),
+            what: "sled lost its tree".into(),
+        },
+    }
+}
+
+/// Waits, when dropped, until sled has let go of its files: a thread of sled's that ends its last write
+/// keeps them locked a little longer than the store lives, and whoever opens them next would be told
+/// that they are held.
+#[derive(Debug)]
+struct Release(PathBuf);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // Bounded, because by then another process may hold them.
+        for _ in 0..1000 {
+            if !DiskFiles::held(&self.0) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+/// A panic elsewhere leaves whole values behind, so a poisoned lock is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

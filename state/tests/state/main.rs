@@ -1,0 +1,10 @@
+//! The state from outside: what it promises, held against every log and against a real disk.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a surprise is a failure"
+)]
+
+mod log_contract;
+mod support;
+mod writer;
