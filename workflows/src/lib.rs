@@ -6,17 +6,21 @@
 //! environment, and reads only the files that it is given.
 
 pub mod code;
+pub mod context;
 pub mod diagnostic;
+pub mod expr;
 pub mod ids;
 pub mod model;
 pub mod place;
 pub mod plan;
 pub mod policy;
+pub mod reference;
 pub mod result;
 pub mod source;
 pub mod target;
 mod yaml;
 
+pub use context::Context;
 pub use diagnostic::Diagnostic;
 pub use ids::{CriterionId, InvalidId, RunId, StepId, WorkflowName};
 pub use model::Workflow;
