@@ -7,10 +7,13 @@ mod api;
 mod connect;
 mod discovery;
 pub mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod manifest;
 pub mod object;
 pub mod pods;
 pub mod readiness;
+pub mod trouble;
 pub mod waiting;
 
 pub use api::{ApplyMode, Kube, LogWindow, Selection};

@@ -1,5 +1,6 @@
 //! The step kinds, one file each, all of one shape: what it says of itself, its parameters, its
 //! output, the step, then pure request building and classification, then tests.
 
+pub mod kube_apply;
 pub mod noop;
 pub mod shell;

@@ -1,12 +1,13 @@
 //! The calls themselves. Each one has a deadline and a few quick repetitions, then fails with a
-//! class; all of them may be repeated, since apply, patch and delete come to the same twice.
+//! class; all of them may be repeated, since apply, patch and delete come to the same twice, and a
+//! second create is refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::kube::core::params::{
-    DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy,
+    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
 use ::kube::core::subresource::LogParams;
 use ::kube::core::{Request, request};
@@ -196,6 +197,41 @@ impl Kube {
         present(text, &subject)
     }
 
+    /// Puts an object in the place of the one that is there.
+    ///
+    /// # Errors
+    /// [`StepError`] by class; Transient when it was changed meanwhile.
+    pub async fn replace(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        object: &Value,
+    ) -> Result<Value, StepError> {
+        let subject = subject("update", resource, namespace, Some(name));
+        let body = object.to_string().into_bytes();
+        let request = Request::new(resource.path(namespace));
+        let text = self.send(|| request.replace(name, &by_flowctl(), body.clone()), &subject).await?;
+        present(text, &subject)
+    }
+
+    /// Makes an object that is not there.
+    ///
+    /// # Errors
+    /// [`StepError`] by class; `kube.already_exists`, also when an earlier answer was lost.
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        object: &Value,
+    ) -> Result<Value, StepError> {
+        let subject = subject("create", resource, namespace, Some(super::object::name(object)));
+        let body = object.to_string().into_bytes();
+        let request = Request::new(resource.path(namespace));
+        let text = self.send(|| request.create(&by_flowctl(), body.clone()), &subject).await?;
+        present(text, &subject)
+    }
+
     /// Asks for the end of an object, and of what it owns; with `uid` only if it is still that one.
     /// `false`: it was not there.
     ///
@@ -269,6 +305,10 @@ impl Kube {
             }
         }
     }
+}
+
+fn by_flowctl() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 fn subject(verb: &'static str, resource: &Resource, namespace: Option<&str>, name: Option<&str>) -> Subject {

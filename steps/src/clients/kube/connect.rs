@@ -14,6 +14,14 @@ use crate::error::StepError;
 const IN_CLUSTER: &str = "in-cluster";
 
 impl Clients {
+    /// Clients whose cluster is this one, for tests against a stand-in.
+    #[cfg(test)]
+    pub(crate) fn of_cluster(kube: Kube) -> Self {
+        let mut clients = Self::new(None, crate::secret::Secrets::default());
+        clients.kube = tokio::sync::OnceCell::new_with(Some(kube));
+        clients
+    }
+
     /// The target's Kubernetes cluster, connected when first asked for.
     ///
     /// # Errors
@@ -66,6 +74,15 @@ fn client(mut config: Config) -> Result<Kube, StepError> {
         StepError::permanent("kube.kubeconfig", format!("the cluster's settings cannot be used: {error}"))
     })?;
     Ok(Kube::new(client))
+}
+
+#[cfg(test)]
+impl crate::testing::TestContext {
+    /// With a stand-in for the cluster.
+    pub(crate) fn cluster(mut self, kube: Kube) -> Self {
+        self.context.clients = std::sync::Arc::new(Clients::of_cluster(kube));
+        self
+    }
 }
 
 #[cfg(test)]

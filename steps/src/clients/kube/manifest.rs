@@ -46,13 +46,16 @@ pub fn check(object: &Value, here: &str) -> Result<(), StepError> {
     Ok(())
 }
 
+/// The wave of all that is neither a namespace nor the definition of a kind.
+pub const LAST_WAVE: u8 = 2;
+
 /// Which wave an object is applied in: namespaces, then definitions of kinds, then the rest.
 #[must_use]
 pub fn wave(object: &Value) -> u8 {
     match object::kind(object) {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
-        _ => 2,
+        _ => LAST_WAVE,
     }
 }
 

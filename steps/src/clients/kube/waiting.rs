@@ -32,31 +32,48 @@ pub enum Waited<T> {
     Expired(String),
 }
 
-/// Looks until it holds or the time is used up. At least one look is taken.
+/// A wait under way:
 ///
-/// # Errors
-/// Cancelled, or what `look` finds that waiting cannot mend.
-pub async fn until<T>(
-    cx: &StepContext,
-    within: Duration,
-    mut look: impl AsyncFnMut() -> Result<Look<T>, StepError>,
-) -> Result<Waited<T>, StepError> {
-    let deadline = Instant::now() + within;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let missing = match unless_cancelled(cx, look()).await {
-            Ok(Look::Done(found)) => return Ok(Waited::Held(found)),
+/// ```text
+/// let mut wait = Wait::begin(cx, within);
+/// let waited = loop {
+///     if let Some(waited) = wait.after(look().await).await? {
+///         break waited;
+///     }
+/// };
+/// ```
+pub struct Wait<'a> {
+    cx: &'a StepContext,
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl<'a> Wait<'a> {
+    /// A wait of at most so long.
+    #[must_use]
+    pub fn begin(cx: &'a StepContext, within: Duration) -> Self {
+        Self { cx, deadline: Instant::now() + within, pause: FIRST_PAUSE }
+    }
+
+    /// Takes what a look came to. `None`, after a pause: look again.
+    ///
+    /// # Errors
+    /// Cancelled, or what the look found that waiting cannot mend.
+    pub async fn after<T>(&mut self, look: Result<Look<T>, StepError>) -> Result<Option<Waited<T>>, StepError> {
+        let missing = match look {
+            Ok(Look::Done(found)) => return Ok(Some(Waited::Held(found))),
             Ok(Look::NotYet(missing)) => missing,
             Err(error) if error.class == ErrorClass::Transient => error.message,
             Err(error) => return Err(error),
         };
-        cx.sink.progress(&missing);
-        let left = deadline.saturating_duration_since(Instant::now());
+        self.cx.sink.progress(&missing);
+        let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(Waited::Expired(missing));
+            return Ok(Some(Waited::Expired(missing)));
         }
-        cx.sleep(pause.min(left)).await?;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        self.cx.sleep(self.pause.min(left)).await?;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(None)
     }
 }
 
