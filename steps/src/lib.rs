@@ -8,6 +8,7 @@ pub mod clients;
 pub mod clock;
 pub mod context;
 pub mod error;
+mod finding;
 pub mod kinds;
 pub mod registry;
 pub mod secret;

@@ -82,6 +82,8 @@ impl Registry {
     pub fn standard() -> Self {
         use crate::kinds::*;
         Self::of(vec![
+            KindEntry::of::<kube_apply::KubeApply>(),
+            KindEntry::of::<kube_wait::KubeWait>(),
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<shell::Shell>(),
         ])

@@ -4,6 +4,7 @@
 //! picks a cluster by itself: the context is always the target's.
 
 mod api;
+pub mod choose;
 mod connect;
 mod discovery;
 pub mod error;

@@ -2,5 +2,6 @@
 //! output, the step, then pure request building and classification, then tests.
 
 pub mod kube_apply;
+pub mod kube_wait;
 pub mod noop;
 pub mod shell;
