@@ -83,7 +83,10 @@ impl Registry {
         use crate::kinds::*;
         Self::of(vec![
             KindEntry::of::<noop::Noop>(),
+            KindEntry::of::<process::Program>(),
             KindEntry::of::<shell::Shell>(),
+            KindEntry::of::<trino_info::TrinoInfo>(),
+            KindEntry::of::<trino_query::TrinoQuery>(),
         ])
     }
 

@@ -2,4 +2,7 @@
 //! output, the step, then pure request building and classification, then tests.
 
 pub mod noop;
+pub mod process;
 pub mod shell;
+pub mod trino_info;
+pub mod trino_query;
