@@ -46,7 +46,9 @@ pub struct KindEntry {
 }
 
 impl KindEntry {
-    fn of<K: Kind>() -> Self {
+    /// The entry of a kind.
+    #[must_use]
+    pub fn of<K: Kind>() -> Self {
         Self {
             info: K::INFO,
             params_schema: || schemars::schema_for!(K::Params).to_value(),
