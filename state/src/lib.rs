@@ -5,9 +5,12 @@
 
 pub mod chain;
 pub mod codec;
+pub mod directory;
 mod disk;
 pub mod error;
 pub mod event;
+pub mod evidence;
+pub mod hold;
 pub mod holder;
 pub mod log;
 pub mod memory_log;

@@ -46,7 +46,9 @@ pub struct KindEntry {
 }
 
 impl KindEntry {
-    fn of<K: Kind>() -> Self {
+    /// The entry of a kind.
+    #[must_use]
+    pub fn of<K: Kind>() -> Self {
         Self {
             info: K::INFO,
             params_schema: || schemars::schema_for!(K::Params).to_value(),
@@ -85,7 +87,10 @@ impl Registry {
             KindEntry::of::<kube_apply::KubeApply>(),
             KindEntry::of::<kube_wait::KubeWait>(),
             KindEntry::of::<noop::Noop>(),
+            KindEntry::of::<process::Program>(),
             KindEntry::of::<shell::Shell>(),
+            KindEntry::of::<trino_info::TrinoInfo>(),
+            KindEntry::of::<trino_query::TrinoQuery>(),
         ])
     }
 

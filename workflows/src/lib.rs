@@ -18,6 +18,7 @@ pub mod reference;
 pub mod result;
 pub mod source;
 pub mod target;
+pub mod template;
 mod yaml;
 
 pub use context::Context;

@@ -77,7 +77,7 @@ impl Group {
             // Without this a child that ended stays a zombie, which is harmless, but not tidy.
             let _ = self.child.wait().await;
         };
-        let (ended, ()) = tokio::join!(end_all(members, grace), async {
+        let (ended, ()) = tokio::join!(end_all(members, Signal::TERM, grace), async {
             let _ = tokio::time::timeout(grace + LAST, reap).await;
         });
         self.over = ended.left == 0;
@@ -129,11 +129,16 @@ pub async fn end_marked(
     wanted: impl Fn(&str) -> bool + Clone + Send + Sync + 'static,
     grace: Duration,
 ) -> Ended {
-    end_all(move || proc::marked(STEP_MARK, wanted.clone()), grace).await
+    end_all(
+        move || proc::marked(STEP_MARK, wanted.clone()),
+        Signal::TERM,
+        grace,
+    )
+    .await
 }
 
 /// Ends whatever `find` finds, again and again, since what is found may start others meanwhile.
-pub async fn end_all<F>(find: F, grace: Duration) -> Ended
+pub async fn end_all<F>(find: F, ask: Signal, grace: Duration) -> Ended
 where
     F: Fn() -> Vec<Stat> + Clone + Send + Sync + 'static,
 {
@@ -141,7 +146,7 @@ where
     within(grace, &find, |process| {
         if !asked.contains(&process) {
             asked.push(process);
-            process.signal(Signal::TERM);
+            process.signal(ask);
         }
     })
     .await;

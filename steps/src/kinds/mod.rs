@@ -4,4 +4,7 @@
 pub mod kube_apply;
 pub mod kube_wait;
 pub mod noop;
+pub mod process;
 pub mod shell;
+pub mod trino_info;
+pub mod trino_query;

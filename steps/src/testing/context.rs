@@ -109,12 +109,22 @@ impl MemorySink {
         all
     }
 
-    /// Waits until a child has printed a line that holds `part`. Real time must run.
+    /// Waits until a child has printed a line that holds `part`.
     pub async fn line_with(&self, part: &str) -> String {
+        self.first(part, Self::lines).await
+    }
+
+    /// Waits until the attempt has said that it does something that holds `part`.
+    pub async fn progress_with(&self, part: &str) -> String {
+        self.first(part, Self::progress_texts).await
+    }
+
+    async fn first(&self, part: &str, texts: impl Fn(&Self) -> Vec<String>) -> String {
         loop {
-            let changed = self.changed.notified();
-            if let Some(line) = self.lines().into_iter().find(|line| line.contains(part)) {
-                return line;
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(text) = texts(self).into_iter().find(|text| text.contains(part)) {
+                return text;
             }
             changed.await;
         }
