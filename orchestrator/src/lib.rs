@@ -12,3 +12,4 @@
 
 pub mod dag;
 pub mod engine;
+pub mod executor;

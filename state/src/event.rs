@@ -176,6 +176,31 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The step that it is about, if it is about one.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Event::StepStarted { step, .. }
+            | Event::StepCheckpointed { step, .. }
+            | Event::StepSucceeded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepCancelled { step }
+            | Event::StepRechecked { step, .. }
+            | Event::ApprovalGranted { step, .. }
+            | Event::UndoStarted { step, .. }
+            | Event::StepUndone { step, .. }
+            | Event::UndoFailed { step, .. } => Some(step),
+            Event::RunStarted { .. }
+            | Event::RunResumed { .. }
+            | Event::CancelRequested { .. }
+            | Event::TeardownStarted { .. }
+            | Event::RunFinished { .. } => None,
+        }
+    }
+}
+
 /// Why a step was not started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use flowctl_workflows::plan::{Plan, PlanStep};
+use flowctl_workflows::plan::{Plan, PlanStep, Role};
 use flowctl_workflows::result::{Evidence, Failure, Finding, Outcome};
 use flowctl_workflows::{RunId, StepId};
 use jiff::Timestamp;
@@ -205,11 +205,21 @@ impl RunState {
     /// # Errors
     /// [`IllegalEvent`] unless it is `RunStarted` with seq 0.
     pub fn start(first: &Envelope) -> Result<Self, IllegalEvent> {
-        let illegal = |reason: &str| IllegalEvent { run: first.run.clone(), seq: first.seq, reason: reason.to_owned() };
+        let illegal = |reason: &str| IllegalEvent {
+            run: first.run.clone(),
+            seq: first.seq,
+            reason: reason.to_owned(),
+        };
         if first.seq != 0 {
             return Err(illegal("a run begins with event 0"));
         }
-        let Event::RunStarted { plan, jobs, only, flowctl } = &first.event else {
+        let Event::RunStarted {
+            plan,
+            jobs,
+            only,
+            flowctl,
+        } = &first.event
+        else {
             return Err(illegal("a run begins with `run_started`"));
         };
         let mut index = HashMap::with_capacity(plan.steps.len());
@@ -243,7 +253,10 @@ impl RunState {
     ///
     /// # Errors
     /// [`IllegalEvent`] at the first that does not fit; also when there is none.
-    pub fn replay<'a>(run: &RunId, events: impl IntoIterator<Item = &'a Envelope>) -> Result<Self, IllegalEvent> {
+    pub fn replay<'a>(
+        run: &RunId,
+        events: impl IntoIterator<Item = &'a Envelope>,
+    ) -> Result<Self, IllegalEvent> {
         let mut events = events.into_iter();
         let first = events.next().ok_or_else(|| IllegalEvent {
             run: run.clone(),
@@ -280,6 +293,15 @@ impl RunState {
         self.place(step).map(|place| self.step(place))
     }
 
+    /// The place of an approval step that waits for a person.
+    #[must_use]
+    pub fn awaits_approval(&self, step: &str) -> Option<u32> {
+        let place = self.place(step)?;
+        let waits = matches!(self.plan.steps[place as usize].role, Role::Approval { .. })
+            && matches!(self.step(place).state, StepState::Running { .. });
+        waits.then_some(place)
+    }
+
     /// Folds one event in.
     ///
     /// # Errors
@@ -289,7 +311,13 @@ impl RunState {
             return Err(self.illegal(envelope, format!("expected event {}", self.next_seq)));
         }
         if let Phase::Finished { .. } = self.phase
-            && !matches!(envelope.event, Event::RunResumed { .. } | Event::UndoStarted { .. } | Event::StepUndone { .. } | Event::UndoFailed { .. })
+            && !matches!(
+                envelope.event,
+                Event::RunResumed { .. }
+                    | Event::UndoStarted { .. }
+                    | Event::StepUndone { .. }
+                    | Event::UndoFailed { .. }
+            )
         {
             return Err(self.illegal(envelope, "the run is over".to_owned()));
         }
@@ -301,16 +329,24 @@ impl RunState {
     }
 
     fn illegal(&self, envelope: &Envelope, reason: String) -> IllegalEvent {
-        IllegalEvent { run: self.run.clone(), seq: envelope.seq, reason }
+        IllegalEvent {
+            run: self.run.clone(),
+            seq: envelope.seq,
+            reason,
+        }
     }
 
     fn transition(&mut self, envelope: &Envelope) -> Result<(), IllegalEvent> {
         let at = envelope.at;
         match &envelope.event {
-            Event::RunStarted { .. } => Err(self.illegal(envelope, "the run has started already".to_owned())),
+            Event::RunStarted { .. } => {
+                Err(self.illegal(envelope, "the run has started already".to_owned()))
+            }
             Event::RunResumed { jobs, reopened } => {
-                let places =
-                    reopened.iter().map(|step| self.find(envelope, step)).collect::<Result<Vec<_>, _>>()?;
+                let places = reopened
+                    .iter()
+                    .map(|step| self.find(envelope, step))
+                    .collect::<Result<Vec<_>, _>>()?;
                 for place in places {
                     self.steps[place].reopen();
                 }
@@ -344,7 +380,9 @@ impl RunState {
             | Event::StepUndone { step, .. }
             | Event::UndoFailed { step, .. } => {
                 let place = self.find(envelope, step)?;
-                self.steps[place].transition(&envelope.event, at).map_err(|reason| self.illegal(envelope, reason))
+                self.steps[place]
+                    .transition(&envelope.event, at)
+                    .map_err(|reason| self.illegal(envelope, reason))
             }
         }
     }
@@ -369,24 +407,43 @@ impl StepRecord {
     /// The table: which event is legal in which state, and what it leads to.
     fn transition(&mut self, event: &Event, at: Timestamp) -> Result<(), String> {
         match (event, &mut self.state) {
-            (Event::StepStarted { attempt, .. }, StepState::Waiting | StepState::Backoff { .. })
-                if *attempt == self.attempts + 1 =>
-            {
-                self.state = StepState::Running { attempt: *attempt, handle: None };
+            (
+                Event::StepStarted { attempt, .. },
+                StepState::Waiting | StepState::Backoff { .. },
+            ) if *attempt == self.attempts + 1 => {
+                self.state = StepState::Running {
+                    attempt: *attempt,
+                    handle: None,
+                };
                 self.undo = UndoState::None;
                 self.attempts += 1;
                 self.tries += 1;
                 self.started.get_or_insert(at);
                 self.finished = None;
             }
-            (Event::StepCheckpointed { attempt, handle, .. }, StepState::Running { attempt: running, handle: slot })
-                if attempt == running =>
-            {
+            (
+                Event::StepCheckpointed {
+                    attempt, handle, ..
+                },
+                StepState::Running {
+                    attempt: running,
+                    handle: slot,
+                },
+            ) if attempt == running => {
                 *slot = Some(Box::new(handle.clone()));
             }
-            (Event::StepSucceeded { attempt, output, findings, evidence, .. }, StepState::Running { attempt: running, .. })
-                if attempt == running =>
-            {
+            (
+                Event::StepSucceeded {
+                    attempt,
+                    output,
+                    findings,
+                    evidence,
+                    ..
+                },
+                StepState::Running {
+                    attempt: running, ..
+                },
+            ) if attempt == running => {
                 self.state = StepState::Succeeded;
                 self.finished = Some(at);
                 self.undo = UndoState::None;
@@ -399,9 +456,18 @@ impl StepRecord {
                     })
                 });
             }
-            (Event::StepFailed { attempt, failure, retry_in, evidence, .. }, StepState::Running { attempt: running, .. })
-                if attempt == running =>
-            {
+            (
+                Event::StepFailed {
+                    attempt,
+                    failure,
+                    retry_in,
+                    evidence,
+                    ..
+                },
+                StepState::Running {
+                    attempt: running, ..
+                },
+            ) if attempt == running => {
                 self.failures.push(FailedAttempt {
                     attempt: *attempt,
                     at,
@@ -409,7 +475,12 @@ impl StepRecord {
                     evidence: evidence.clone(),
                 });
                 match retry_in {
-                    Some(retry_in) => self.state = StepState::Backoff { attempt: *attempt, retry_in: *retry_in },
+                    Some(retry_in) => {
+                        self.state = StepState::Backoff {
+                            attempt: *attempt,
+                            retry_in: *retry_in,
+                        }
+                    }
                     None => {
                         self.state = StepState::Failed;
                         self.finished = Some(at);
@@ -431,18 +502,35 @@ impl StepRecord {
                 if !holds {
                     self.reopen();
                 }
-                self.recheck = Some(Box::new(Recheck { holds: *holds, reason: reason.clone() }));
+                self.recheck = Some(Box::new(Recheck {
+                    holds: *holds,
+                    reason: reason.clone(),
+                }));
             }
             (Event::ApprovalGranted { .. }, StepState::Running { .. }) => {}
-            (Event::UndoStarted { attempt, .. }, _) => self.undo = UndoState::Running { attempt: *attempt },
-            (Event::StepUndone { detail, .. }, _) if matches!(self.undo, UndoState::Running { .. }) => {
+            (Event::UndoStarted { attempt, .. }, _) => {
+                self.undo = UndoState::Running { attempt: *attempt }
+            }
+            (Event::StepUndone { detail, .. }, _)
+                if matches!(self.undo, UndoState::Running { .. }) =>
+            {
                 if self.state == StepState::Succeeded {
                     self.reopen();
                 }
-                self.undo = UndoState::Done { detail: detail.clone() };
+                self.undo = UndoState::Done {
+                    detail: detail.clone(),
+                };
             }
-            (Event::UndoFailed { attempt, failure, .. }, _) if matches!(self.undo, UndoState::Running { .. }) => {
-                self.undo = UndoState::Failed { attempt: *attempt, failure: Box::new(failure.clone()) };
+            (
+                Event::UndoFailed {
+                    attempt, failure, ..
+                },
+                _,
+            ) if matches!(self.undo, UndoState::Running { .. }) => {
+                self.undo = UndoState::Failed {
+                    attempt: *attempt,
+                    failure: Box::new(failure.clone()),
+                };
             }
             (event, state) => return Err(format!("{event:?} in state {state:?}")),
         }

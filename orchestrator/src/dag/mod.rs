@@ -3,7 +3,7 @@
 //! A [`Dag`] in hand is acyclic, because a plan's steps stand in topological order and
 //! `RunState::start` refuses any other. [`compile`](compile()) is the way from a workflow to a plan.
 
-//pub mod compile;
+pub mod compile;
 pub mod render;
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep};
 use flowctl_workflows::policy::OnFailure;
 use flowctl_workflows::result::Outcome;
 
-//pub use compile::compile;
+pub use compile::compile;
 
 /// A plan with its edges in both directions.
 #[derive(Debug, Clone)]

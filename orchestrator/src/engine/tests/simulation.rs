@@ -115,7 +115,7 @@ impl Simulation {
         for event in events {
             self.trace.push(line(&event));
             let cancelled = matches!(event, Event::CancelRequested { .. });
-            if let Some(step) = step_of(&event) {
+            if let Some(step) = event.step() {
                 touched.push(self.state.place(step.as_str()).unwrap());
             }
             let envelope = envelope(self.state.next_seq, event);
@@ -184,27 +184,6 @@ pub(super) fn command_step(command: &Command) -> u32 {
 fn envelope(seq: u64, event: Event) -> Envelope {
     let run = RunId::new("w-1").unwrap();
     Envelope { format: FORMAT, run, seq, epoch: 1, at: Timestamp::UNIX_EPOCH, prev: String::new(), event }
-}
-
-fn step_of(event: &Event) -> Option<&StepId> {
-    match event {
-        Event::StepStarted { step, .. }
-        | Event::StepCheckpointed { step, .. }
-        | Event::StepSucceeded { step, .. }
-        | Event::StepFailed { step, .. }
-        | Event::StepSkipped { step, .. }
-        | Event::StepCancelled { step }
-        | Event::StepRechecked { step, .. }
-        | Event::ApprovalGranted { step, .. }
-        | Event::UndoStarted { step, .. }
-        | Event::StepUndone { step, .. }
-        | Event::UndoFailed { step, .. } => Some(step),
-        Event::RunStarted { .. }
-        | Event::RunResumed { .. }
-        | Event::CancelRequested { .. }
-        | Event::TeardownStarted { .. }
-        | Event::RunFinished { .. } => None,
-    }
 }
 
 fn line(event: &Event) -> String {

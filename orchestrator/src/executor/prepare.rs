@@ -1,0 +1,227 @@
+//! From a step of the plan to something that can run: templates rendered, parameters checked,
+//! expectations compiled. Pure but for the texts that it renders.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use flowctl_state::run_state::RunState;
+use flowctl_steps::context::Files;
+use flowctl_steps::registry::Registry;
+use flowctl_steps::{Output, Step, StepError};
+use flowctl_workflows::context::Context;
+use flowctl_workflows::expr::Expression;
+use flowctl_workflows::plan::{PlanStep, Probe};
+use flowctl_workflows::result::{Failure, Finding, Verdict};
+use flowctl_workflows::template;
+use serde_json::Value;
+
+use super::environment::Environment;
+use super::scope::Scope;
+
+/// A step that can run.
+pub(super) struct Prepared {
+    pub(super) step: Box<dyn Step>,
+    pub(super) expectation: Expectation,
+    pub(super) probe: Option<PreparedProbe>,
+    /// For an undo: it is another use of a step kind, not the kind's own undo.
+    pub(super) undo_by_other: bool,
+}
+
+/// The probe of a step's postcondition.
+pub(super) struct PreparedProbe {
+    pub(super) step: Box<dyn Step>,
+    pub(super) expectation: Expectation,
+}
+
+/// What a step's output is held against.
+pub(super) struct Expectation {
+    expressions: Vec<Expression>,
+    context: Context,
+    proves: bool,
+}
+
+impl Prepared {
+    pub(super) fn new(environment: &Environment, state: &RunState, place: u32) -> Result<Self, Failure> {
+        let spec = &state.plan.steps[place as usize];
+        let kind = spec.role.kind().unwrap_or_default();
+        let context = context(environment, state, spec);
+        let probe = spec.verify.as_ref().map(|probe| {
+            Ok::<_, Failure>(PreparedProbe {
+                step: build(&environment.registry, &probe.kind, &probe.with, &context)?,
+                expectation: Expectation::compile(&probe.expect, &context, false)?,
+            })
+        });
+        Ok(Self {
+            step: build(&environment.registry, kind, &spec.with, &context)?,
+            probe: probe.transpose()?,
+            expectation: Expectation::compile(&spec.expect, &context, !spec.proves.is_empty())?,
+            undo_by_other: false,
+        })
+    }
+
+    pub(super) fn undo(environment: &Environment, state: &RunState, place: u32) -> Result<Self, Failure> {
+        let spec = &state.plan.steps[place as usize];
+        let context = context(environment, state, spec);
+        let by = spec.undo.as_ref().and_then(|undo| undo.by.as_ref());
+        let own = Probe { kind: spec.role.kind().unwrap_or_default().to_owned(), with: spec.with.clone(), expect: vec![] };
+        let used = by.unwrap_or(&own);
+        Ok(Self {
+            step: build(&environment.registry, &used.kind, &used.with, &context)?,
+            expectation: Expectation::compile(&used.expect, &context, false)?,
+            probe: None,
+            undo_by_other: by.is_some(),
+        })
+    }
+}
+
+fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Context {
+    let parameters = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
+    let mut texts = vec![parameters(&spec.with)];
+    if let Some(probe) = &spec.verify {
+        texts.push(parameters(&probe.with));
+        texts.extend(probe.expect.iter().cloned());
+    }
+    if let Some(probe) = spec.undo.as_ref().and_then(|undo| undo.by.as_ref()) {
+        texts.push(parameters(&probe.with));
+        texts.extend(probe.expect.iter().cloned());
+    }
+    texts.extend(spec.expect.iter().cloned());
+    // The files that a parameter names may mention outputs too.
+    let named: Vec<&Arc<str>> = environment
+        .files
+        .iter()
+        .filter(|(path, _)| texts.iter().any(|text| text.contains(path.as_str())))
+        .map(|(_, text)| text)
+        .collect();
+    let mut all: Vec<&str> = texts.iter().map(String::as_str).collect();
+    all.extend(named.iter().map(|text| &***text));
+    Scope { state, facts: &environment.facts }.context(spec, &all)
+}
+
+fn build(registry: &Registry, kind: &str, with: &Value, context: &Context) -> Result<Box<dyn Step>, Failure> {
+    let entry = registry.get(kind).ok_or_else(|| {
+        StepError::permanent("kind.unknown", format!("this flowctl has no step kind `{kind}`"))
+            .help("`flowctl kinds` lists them; the run may have been started by a newer flowctl")
+    })?;
+    let with = template::render(with, context)
+        .map_err(|error| StepError::permanent("template.error", error.to_string()))?;
+    entry.build(&with).map_err(|error| StepError::permanent("kind.params", error.to_string()).into())
+}
+
+impl Expectation {
+    fn compile(texts: &[String], context: &Context, proves: bool) -> Result<Self, Failure> {
+        let expressions = texts
+            .iter()
+            .map(|text| {
+                Expression::compile(text).map_err(|error| {
+                    StepError::permanent("expect.syntax", format!("in `{text}`: {error}")).into()
+                })
+            })
+            .collect::<Result<_, Failure>>()?;
+        Ok(Self { expressions, context: context.clone(), proves })
+    }
+
+    /// The first expression that is false, in words; `None` when all are true.
+    pub(super) fn first_refusal(&self, output: &Value) -> Result<Option<String>, Failure> {
+        if self.expressions.is_empty() {
+            return Ok(None);
+        }
+        let context = self.context.clone().with_output(output.clone());
+        for expression in &self.expressions {
+            let holds = expression
+                .evaluate_bool(&context)
+                .map_err(|error| Failure::from(StepError::permanent("expect.error", error.to_string())))?;
+            if !holds {
+                return Ok(Some(self.describe(expression, &context)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `rows[0][0] == 5 is false (rows[0][0] is 4)`.
+    fn describe(&self, expression: &Expression, context: &Context) -> String {
+        let mut seen = Vec::new();
+        for reference in expression.references() {
+            if let Ok(value) = context.lookup(&reference.path) {
+                let text = value.to_string();
+                let short: String = text.chars().take(120).collect();
+                let more = if short.len() < text.len() { "…" } else { "" };
+                let line = format!("{} is {short}{more}", flowctl_workflows::context::display_path(&reference.path));
+                if !seen.contains(&line) {
+                    seen.push(line);
+                }
+            }
+        }
+        let seen = if seen.is_empty() { String::new() } else { format!(" ({})", seen.join(", ")) };
+        format!("`{}` is false{seen}", expression.text())
+    }
+
+    /// Judges an output: a step that proves something gets a finding, one that proves nothing fails.
+    pub(super) fn judge(&self, output: &mut Output) -> Result<(), Failure> {
+        if self.expressions.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<&str> = self.expressions.iter().map(Expression::text).collect();
+        let about = texts.join(" and ");
+        let (verdict, reason) = match self.first_refusal(&output.value) {
+            Ok(None) => (Verdict::Pass, self.confirm(&output.value)),
+            Ok(Some(reason)) if self.proves => (Verdict::Fail, reason),
+            Ok(Some(reason)) => {
+                return Err(StepError::permanent("expect.false", format!("not as expected: {reason}")).into());
+            }
+            // What cannot be evaluated was not measured: an empty list has no first row.
+            Err(failure) if self.proves => (Verdict::Inconclusive, failure.message),
+            Err(failure) => return Err(failure),
+        };
+        if self.proves {
+            let (proves, numbers, evidence) = (vec![], vec![], vec![]);
+            output.findings.push(Finding { about, proves, verdict, reason, numbers, evidence });
+        }
+        Ok(())
+    }
+
+    /// What was seen when everything held.
+    fn confirm(&self, output: &Value) -> String {
+        let context = self.context.clone().with_output(output.clone());
+        let lines: Vec<String> = self
+            .expressions
+            .iter()
+            .map(|expression| self.describe(expression, &context).replacen("is false", "holds", 1))
+            .collect();
+        lines.join("; ")
+    }
+}
+
+/// The workflow's files with this step's context for their templates.
+struct RenderedFiles {
+    texts: HashMap<String, Arc<str>>,
+    context: Context,
+}
+
+impl Files for RenderedFiles {
+    fn text(&self, path: &str) -> Result<String, StepError> {
+        let text = self.texts.get(path).ok_or_else(|| {
+            StepError::permanent("file.missing", format!("the workflow has no file `{path}`"))
+                .help("paths are relative to the workflow's directory and are read when the run starts")
+        })?;
+        template::render_text(text, &self.context)
+            .map_err(|error| StepError::permanent("template.error", format!("in {path}: {error}")))
+    }
+
+    fn below(&self, folder: &str) -> Vec<String> {
+        let prefix = format!("{}/", folder.trim_end_matches('/'));
+        let mut paths: Vec<String> = self.texts.keys().filter(|path| path.starts_with(&prefix)).cloned().collect();
+        paths.sort();
+        paths
+    }
+}
+
+/// The files that a prepared step sees.
+pub(super) fn files(environment: &Environment, prepared: &Result<Prepared, Failure>) -> Arc<dyn Files> {
+    let context = match prepared {
+        Ok(prepared) => prepared.expectation.context.clone(),
+        Err(_) => Context::default(),
+    };
+    // A clone of the map copies paths and counts references to the texts.
+    Arc::new(RenderedFiles { texts: environment.files.clone(), context })
+}

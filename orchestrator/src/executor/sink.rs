@@ -1,0 +1,87 @@
+//! Where an attempt's words go: checkpoints and progress to the loop, raw records to the evidence
+//! store. Secrets are blotted out here, on the way in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use flowctl_state::evidence::EvidenceStore;
+use flowctl_steps::context::Stream;
+use flowctl_steps::secret::Secrets;
+use flowctl_steps::{Sink, StepError};
+use flowctl_workflows::result::Evidence;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::message::Message;
+
+pub(super) struct LoopSink {
+    pub(super) step: u32,
+    pub(super) sender: mpsc::UnboundedSender<Message>,
+    pub(super) store: Arc<EvidenceStore>,
+    pub(super) secrets: Secrets,
+    kept: Mutex<Vec<Evidence>>,
+}
+
+impl LoopSink {
+    pub(super) fn new(
+        step: u32,
+        sender: mpsc::UnboundedSender<Message>,
+        store: Arc<EvidenceStore>,
+        secrets: Secrets,
+    ) -> Self {
+        Self { step, sender, store, secrets, kept: Mutex::default() }
+    }
+
+    /// The raw records that were kept so far; they are handed out once.
+    pub(super) fn take_evidence(&self) -> Vec<Evidence> {
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn send(&self, message: Message) {
+        // The loop may be over; then nobody looks any more.
+        let _ = self.sender.send(message);
+    }
+}
+
+#[async_trait]
+impl Sink for LoopSink {
+    async fn checkpoint(&self, handle: Value) -> Result<(), StepError> {
+        let (stored, durable) = oneshot::channel();
+        self.send(Message::Checkpoint { step: self.step, handle, stored });
+        durable.await.map_err(|_| {
+            StepError::new(
+                flowctl_workflows::result::ErrorClass::Lost,
+                "checkpoint.lost",
+                "the run ended before the attempt's name at the service was stored",
+            )
+        })
+    }
+
+    async fn evidence(&self, name: &str, media_type: &str, content: &[u8]) -> Result<Evidence, StepError> {
+        let content = match std::str::from_utf8(content) {
+            Ok(text) => self.secrets.redact(text).into_bytes(),
+            Err(_) => content.to_vec(),
+        };
+        let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let store = Arc::clone(&self.store);
+        let sha256 = tokio::task::spawn_blocking(move || store.put(&content))
+            .await
+            .map_err(|error| StepError::transient("evidence.write", error.to_string()))?
+            .map_err(|error| StepError::transient("evidence.write", error.to_string()))?;
+        let evidence =
+            Evidence { name: self.secrets.redact(name), sha256, media_type: media_type.to_owned(), bytes };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.iter().any(|known| known.sha256 == evidence.sha256 && known.name == evidence.name) {
+            kept.push(evidence.clone());
+        }
+        Ok(evidence)
+    }
+
+    fn progress(&self, what: &str) {
+        self.send(Message::Progress { step: self.step, what: self.secrets.redact(what) });
+    }
+
+    fn line(&self, _: Stream, line: &str) {
+        self.send(Message::Line { step: self.step, line: self.secrets.redact(line) });
+    }
+}

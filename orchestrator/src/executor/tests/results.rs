@@ -1,0 +1,88 @@
+//! What an attempt comes to: outputs, templates, expectations, postconditions, bugs.
+
+use flowctl_state::event::RunOutcome;
+use flowctl_state::run_state::{Phase, StepState};
+use flowctl_workflows::CriterionId;
+use flowctl_workflows::plan::Probe;
+use flowctl_workflows::result::Verdict;
+use serde_json::json;
+
+use super::scripted::{plan, run, step, world};
+
+#[tokio::test(start_paused = true)]
+async fn templates_see_parameters_and_outputs_and_keep_their_types() {
+    let state = run(
+        "results-templates",
+        plan(vec![
+            step("a", &[], json!({"output": {"rows": [[1, 2]]}})),
+            step("b", &[0], json!({"output": {"n": "{{ params.n }}", "text": "n is {{ params.n }}", "rows": "{{ steps.a.output.rows }}"}})),
+        ]),
+    )
+    .await;
+    let output = &state.record("b").unwrap().result.as_ref().unwrap().output;
+    assert_eq!(output, &json!({"n": 7, "text": "n is 7", "rows": [[1, 2]]}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_does_not_exist_fails_the_step_before_its_effect() {
+    let state = run("results-missing", plan(vec![step("a", &[], json!({"output": "{{ params.nope }}"}))])).await;
+    let record = state.record("a").unwrap();
+    assert_eq!(record.failures[0].failure.code, "template.error");
+    assert!(record.failures[0].failure.message.contains("params.nope"), "{}", record.failures[0].failure.message);
+    world("results-missing", |world| assert!(world.effects.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_false_expectation_fails_a_step_that_proves_nothing_and_is_not_retried() {
+    let mut a = step("a", &[], json!({"output": {"rows": [[4]]}}));
+    a.expect = vec!["rows[0][0] == 5".into()];
+    let state = run("results-expect", plan(vec![a])).await;
+    let record = state.record("a").unwrap();
+    assert_eq!((record.state.clone(), record.attempts), (StepState::Failed, 1));
+    let failure = &record.failures[0].failure;
+    assert_eq!(failure.code, "expect.false");
+    assert!(failure.message.contains("rows[0][0] is 4"), "{}", failure.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_proves_something_succeeds_with_the_verdict_that_it_measured() {
+    for (output, verdict) in [
+        (json!({"rows": [[5]]}), Verdict::Pass),
+        (json!({"rows": [[4]]}), Verdict::Fail),
+        (json!({"rows": []}), Verdict::Inconclusive),
+    ] {
+        let mut a = step("a", &[], json!({"output": output}));
+        a.expect = vec!["rows[0][0] == 5".into()];
+        a.proves = vec![CriterionId::new("c").unwrap()];
+        let state = run(&format!("results-proves-{}", verdict.as_str().to_lowercase()), plan(vec![a])).await;
+        let record = state.record("a").unwrap();
+        assert_eq!(record.state, StepState::Succeeded);
+        assert_eq!(record.result.as_ref().unwrap().findings[0].verdict, verdict);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_postcondition_that_does_not_hold_fails_the_step() {
+    let mut a = step("a", &[], json!({}));
+    a.verify = Some(Probe {
+        kind: "scripted".into(),
+        with: json!({"output": {"rows": 0}}),
+        expect: vec!["rows == params.n".into()],
+    });
+    let state = run("results-verify", plan(vec![a])).await;
+    let failure = &state.record("a").unwrap().failures[0].failure;
+    assert_eq!(failure.code, "verify.false");
+    assert!(failure.message.contains("rows is 0") && failure.message.contains("params.n is 7"), "{}", failure.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_kind_is_named_as_a_bug_and_other_steps_go_on() {
+    let state = run(
+        "results-panic",
+        plan(vec![step("a", &[], json!({"panics": true})), step("b", &[], json!({"takes": 5}))]),
+    )
+    .await;
+    assert_eq!(state.record("a").unwrap().failures[0].failure.code, "flowctl.bug");
+    assert_eq!(state.record("b").unwrap().state, StepState::Succeeded);
+    assert_eq!(state.phase, Phase::Finished { outcome: RunOutcome::Failed });
+}

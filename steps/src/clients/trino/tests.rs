@@ -1,0 +1,548 @@
+//! The client against a coordinator that answers what each test tells it to, over real HTTP on loopback. The pages
+//! are cut-down recordings of Trino 476.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use flowctl_workflows::result::ErrorClass;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::TestContext;
+
+/// One request that the coordinator got.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// A coordinator with its answers in order; after the last it says 410 Gone, like Trino of a query it does not know.
+#[derive(Clone, Default)]
+pub(crate) struct Coordinator {
+    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    changed: Arc<tokio::sync::Notify>,
+    /// An answer whose path ends so never comes.
+    silent: Option<&'static str>,
+}
+
+impl Coordinator {
+    pub(crate) fn answering(answers: Vec<(u16, Value)>) -> Self {
+        let text = |value: Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let answers = answers
+            .into_iter()
+            .map(|(status, value)| (status, text(value)))
+            .collect();
+        Self {
+            answers: Arc::new(Mutex::new(answers)),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.asked()
+            .iter()
+            .map(|asked| format!("{} {}", asked.method, asked.path))
+            .collect()
+    }
+
+    async fn until_asked(&self, line: &str) {
+        loop {
+            let changed = self.changed.notified();
+            if self.lines().iter().any(|asked| asked == line) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+async fn answer(
+    State(coordinator): State<Coordinator>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
+    let path = uri
+        .path_and_query()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    coordinator.asked.lock().unwrap().push(Asked {
+        method: method.clone(),
+        path: path.clone(),
+        headers,
+        body,
+    });
+    coordinator.changed.notify_waiters();
+    if method == Method::DELETE {
+        return (StatusCode::NO_CONTENT, String::new());
+    }
+    if coordinator.silent.is_some_and(|end| path.ends_with(end)) {
+        std::future::pending::<()>().await;
+    }
+    let next = coordinator.answers.lock().unwrap().pop_front();
+    let (status, text) = next.unwrap_or((410, "Query not found".to_owned()));
+    (StatusCode::from_u16(status).unwrap(), text)
+}
+
+/// A page of query `q_1_a`; the address of the next page names a host that is not to be asked.
+pub(crate) fn page(state: &str, next: Option<u32>, more: Value) -> Value {
+    let mut page = json!({
+        "id": "q_1_a", "infoUri": "http://trino.internal:8080/ui/query.html?q_1_a",
+        "stats": {"state": state, "queued": state == "QUEUED", "scheduled": true, "nodes": 1, "totalSplits": 7,
+                  "completedSplits": 7, "cpuTimeMillis": 104, "wallTimeMillis": 948, "queuedTimeMillis": 5,
+                  "elapsedTimeMillis": 1794, "processedRows": 10000, "peakMemoryBytes": 496988, "spilledBytes": 0},
+        "warnings": []
+    });
+    if let Some(next) = next {
+        page["nextUri"] = json!(format!(
+            "http://trino.internal:8080/v1/statement/executing/q_1_a/y0/{next}"
+        ));
+    }
+    for (name, value) in more.as_object().unwrap() {
+        page[name] = value.clone();
+    }
+    page
+}
+
+fn failed(name: &str, error_type: &str) -> Value {
+    page(
+        "FAILED",
+        None,
+        json!({"error": {"message": "no", "errorCode": 1, "errorName": name, "errorType": error_type,
+        "failureInfo": {"type": "io.trino.spi.TrinoException", "stack": []}}}),
+    )
+}
+
+fn target(more: Value) -> Trino {
+    let mut target = json!({"user": "someone"});
+    for (name, value) in more.as_object().unwrap() {
+        target[name] = value.clone();
+    }
+    serde_json::from_value(target).unwrap()
+}
+
+fn hasty() -> Patience {
+    Patience {
+        initial: Duration::from_millis(1),
+        max: Duration::from_millis(2),
+        total: Duration::from_secs(10),
+        request: Duration::from_secs(10),
+    }
+}
+
+async fn client(coordinator: &Coordinator) -> TrinoClient {
+    let route = Route {
+        base_url: coordinator.start().await,
+        ..Route::default()
+    };
+    TrinoClient::new(
+        route,
+        &target(json!({"catalog": "iceberg", "schema": "lakehouse"})),
+        Secrets::default(),
+        hasty(),
+    )
+    .unwrap()
+}
+
+fn options() -> QueryOptions {
+    QueryOptions {
+        max_rows: 2,
+        ..QueryOptions::default()
+    }
+}
+
+async fn ask(coordinator: &Coordinator, sql: &str) -> Result<QueryResult, StepError> {
+    let test = TestContext::new("seed").unwrap();
+    client(coordinator)
+        .await
+        .query(&test.context, &Statement::new(sql).unwrap(), &options())
+        .await
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_the_end_and_rows_capped() {
+    let coordinator = Coordinator::answering(vec![
+        (200, page("QUEUED", Some(1), json!({}))),
+        (
+            200,
+            page(
+                "RUNNING",
+                Some(2),
+                json!({"columns": [{"name": "id", "type": "bigint", "typeSignature": {}}], "data": [[1], [2]]}),
+            ),
+        ),
+        (200, page("RUNNING", Some(3), json!({"data": [[3]]}))),
+        (200, page("FINISHED", None, json!({}))),
+    ]);
+    let result = ask(&coordinator, "SELECT id FROM t;").await.unwrap();
+    assert_eq!(result.rows, vec![vec![json!(1)], vec![json!(2)]]);
+    assert_eq!((result.row_count, result.pages), (3, 4));
+    assert_eq!(result.columns[0].type_name, "bigint");
+    assert_eq!(result.stats.run_time_millis(), 1789);
+    assert_eq!(coordinator.asked()[0].body, "SELECT id FROM t");
+    // The rest is asked at the target's address, not at the one that the server gave.
+    assert_eq!(
+        coordinator.lines()[3],
+        "GET /v1/statement/executing/q_1_a/y0/3"
+    );
+}
+
+#[tokio::test]
+async fn no_rows_are_a_result() {
+    let coordinator = Coordinator::answering(vec![
+        (200, page("QUEUED", Some(1), json!({}))),
+        (200, page("FINISHED", None, json!({"columns": []}))),
+    ]);
+    let result = ask(&coordinator, "SELECT 1 WHERE false").await.unwrap();
+    assert_eq!((result.row_count, result.first_row), (0, None));
+}
+
+#[tokio::test]
+async fn the_headers_say_who_asks_and_how() {
+    let coordinator = Coordinator::answering(vec![(200, page("FINISHED", None, json!({})))]);
+    let test = TestContext::new("seed[orders, old]").unwrap();
+    let mut options = QueryOptions {
+        user: Some("other".into()),
+        schema: Some("s".into()),
+        ..options()
+    };
+    options
+        .session
+        .insert("query_max_run_time".into(), "5m".into());
+    options
+        .session
+        .insert("iceberg.name".into(), "a,b=c d".into());
+    options.tags.push("query=a,b".into());
+    let statement = Statement::new("SELECT 1").unwrap();
+    client(&coordinator)
+        .await
+        .query(&test.context, &statement, &options)
+        .await
+        .unwrap();
+    let headers = coordinator.asked()[0].headers.clone();
+    let header = |name: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .map(|v| v.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    assert_eq!(header("x-trino-user"), "other");
+    assert_eq!(
+        header("x-trino-source"),
+        "flowctl/test/seed[orders%2C%20old]/1"
+    );
+    assert_eq!(
+        header("x-trino-client-tags"),
+        format!("flowctl,run=test,sql={},query=a%2Cb", statement.digest())
+    );
+    assert_eq!(header("x-trino-client-capabilities"), "PARAMETRIC_DATETIME");
+    assert_eq!(
+        (header("x-trino-catalog"), header("x-trino-schema")),
+        ("iceberg".into(), "s".into())
+    );
+    assert_eq!(
+        header("x-trino-session"),
+        "query_max_run_time=5m,iceberg.name=a%2Cb%3Dc%20d"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_page_is_asked_for_again_and_counted_once() {
+    let coordinator = Coordinator::answering(vec![
+        (200, page("QUEUED", Some(1), json!({}))),
+        (503, json!("busy")),
+        (502, json!("")),
+        (504, json!("")),
+        (200, page("RUNNING", Some(2), json!({"data": [[1]]}))),
+        (200, page("FINISHED", None, json!({}))),
+    ]);
+    assert_eq!(ask(&coordinator, "SELECT 1").await.unwrap().row_count, 1);
+    let asked = coordinator.lines();
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|line| *line == "GET /v1/statement/executing/q_1_a/y0/1")
+            .count(),
+        4
+    );
+}
+
+#[tokio::test]
+async fn a_statement_is_sent_again_only_if_it_was_surely_not_taken() {
+    let refused = Coordinator::answering(vec![
+        (503, json!("busy")),
+        (200, page("FINISHED", None, json!({}))),
+    ]);
+    ask(&refused, "INSERT INTO t VALUES 1").await.unwrap();
+    assert_eq!(refused.lines().len(), 2);
+    let unclear = Coordinator::answering(vec![
+        (504, json!("gateway timeout")),
+        (200, page("FINISHED", None, json!({}))),
+    ]);
+    let error = ask(&unclear, "INSERT INTO t VALUES 1").await.unwrap_err();
+    assert_eq!(
+        (error.class, &*error.code),
+        (ErrorClass::Transient, "trino.http_504")
+    );
+    assert_eq!(unclear.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn errors_come_with_http_200_and_keep_their_names() {
+    for (name, error_type, class) in [
+        (
+            "SERVER_STARTING_UP",
+            "INTERNAL_ERROR",
+            ErrorClass::Transient,
+        ),
+        ("TABLE_NOT_FOUND", "USER_ERROR", ErrorClass::Permanent),
+        (
+            "EXCEEDED_TIME_LIMIT",
+            "INSUFFICIENT_RESOURCES",
+            ErrorClass::TimedOut,
+        ),
+    ] {
+        let coordinator = Coordinator::answering(vec![
+            (200, page("QUEUED", Some(1), json!({}))),
+            (200, failed(name, error_type)),
+        ]);
+        let error = ask(&coordinator, "SELECT 1").await.unwrap_err();
+        assert_eq!((error.class, error.code), (class, format!("trino.{name}")));
+        // A query that has ended is not ended again.
+        assert_eq!(coordinator.lines().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_coordinator_that_forgets_a_query_has_lost_it() {
+    let coordinator = Coordinator::answering(vec![(200, page("QUEUED", Some(1), json!({})))]);
+    let error = ask(&coordinator, "SELECT 1").await.unwrap_err();
+    assert_eq!(
+        (error.class, &*error.code),
+        (ErrorClass::Lost, "trino.http_410")
+    );
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_query_on_the_server() {
+    let mut coordinator = Coordinator::answering(vec![(200, page("QUEUED", Some(1), json!({})))]);
+    coordinator.silent = Some("/y0/1");
+    let client = client(&coordinator).await;
+    let test = TestContext::new("seed").unwrap();
+    let (context, cancel) = (test.context.clone(), test.context.cancel.clone());
+    let statement = Statement::new("SELECT 1").unwrap();
+    let query = tokio::spawn(async move { client.query(&context, &statement, &options()).await });
+    coordinator
+        .until_asked("GET /v1/statement/executing/q_1_a/y0/1")
+        .await;
+    cancel.cancel();
+    assert_eq!(
+        query.await.unwrap().unwrap_err().class,
+        ErrorClass::Cancelled
+    );
+    // It asked for the end, and looked whether it came.
+    assert_eq!(
+        coordinator.lines()[2..],
+        [
+            "DELETE /v1/statement/executing/q_1_a/y0/1",
+            "GET /v1/query/q_1_a?pruned=true"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_query_nobody_waits_for_any_more_is_ended() {
+    let mut coordinator = Coordinator::answering(vec![(200, page("QUEUED", Some(1), json!({})))]);
+    coordinator.silent = Some("/y0/1");
+    let client = client(&coordinator).await;
+    let test = TestContext::new("seed").unwrap();
+    let statement = Statement::new("SELECT 1").unwrap();
+    let query =
+        tokio::spawn(async move { client.query(&test.context, &statement, &options()).await });
+    coordinator
+        .until_asked("GET /v1/statement/executing/q_1_a/y0/1")
+        .await;
+    query.abort();
+    coordinator
+        .until_asked("DELETE /v1/statement/executing/q_1_a/y0/1")
+        .await;
+}
+
+#[tokio::test]
+async fn what_must_not_be_doubled_is_announced_before_it_begins() {
+    let coordinator = Coordinator::answering(vec![
+        (200, page("QUEUED", Some(1), json!({}))),
+        (503, json!("")),
+        (400, json!("no")),
+    ]);
+    let client = client(&coordinator).await;
+    let test = TestContext::new("seed").unwrap();
+    let statement = Statement::new("INSERT INTO t VALUES 1").unwrap();
+    let options = QueryOptions {
+        remember: true,
+        ..options()
+    };
+    client
+        .query(&test.context, &statement, &options)
+        .await
+        .unwrap_err();
+    let handles = test.sink.checkpoints();
+    assert_eq!(
+        (handles.len(), &handles[0]["query_id"]),
+        (1, &json!("q_1_a"))
+    );
+    assert!(
+        !handles[0].to_string().contains("y0"),
+        "the key to the result is in the log: {}",
+        handles[0]
+    );
+}
+
+#[tokio::test]
+async fn left_over_queries_of_this_step_are_ended_and_no_others() {
+    let query = |id: &str, state: &str, source: &str| json!({"queryId": id, "state": state, "session": {"source": source, "clientTags": []}, "queryStats": {}});
+    let coordinator = Coordinator::answering(vec![
+        (
+            200,
+            json!([
+                query("q1", "RUNNING", "flowctl/test/seed/1"),
+                query("q2", "RUNNING", "flowctl/test/seed_more/1"),
+                query("q3", "FINISHED", "flowctl/test/seed/1"),
+                query("q4", "RUNNING", "flowctl/other/seed/1"),
+                query("q5", "RUNNING", "somebody"),
+            ]),
+        ),
+        (200, query("q1", "FINISHING", "flowctl/test/seed/1")),
+        (200, query("q1", "FAILED", "flowctl/test/seed/1")),
+        (200, query("q1", "FAILED", "flowctl/test/seed/1")),
+    ]);
+    let test = TestContext::new("seed").unwrap();
+    let left = client(&coordinator)
+        .await
+        .end_leftovers(&test.context)
+        .await
+        .unwrap();
+    let left: Vec<(&str, &str)> = left
+        .iter()
+        .map(|query| (query.query_id.as_str(), query.state.as_str()))
+        .collect();
+    assert_eq!(left, [("q1", "FAILED"), ("q3", "FINISHED")]);
+    let ended: Vec<String> = coordinator
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("DELETE"))
+        .collect();
+    assert_eq!(ended, ["DELETE /v1/query/q1"]);
+}
+
+#[tokio::test]
+async fn credentials_are_sent_but_never_shown() {
+    let coordinator = Coordinator::answering(vec![
+        (401, json!("who is hunter2secret?")),
+        (
+            200,
+            json!({"nodeVersion": {"version": "476"},
+        "environment": "lab", "coordinator": true, "starting": true, "uptime": "1.00s"}),
+        ),
+    ]);
+    let secrets =
+        Secrets::new([("PW".to_owned(), crate::secret::Secret::new("hunter2secret"))].into());
+    let route = Route {
+        base_url: coordinator.start().await,
+        ..Route::default()
+    };
+    let auth = target(json!({"auth": {"basic": {"user": "me", "password": {"secret": "PW"}}}}));
+    let client = TrinoClient::new(route, &auth, secrets, hasty()).unwrap();
+    let error = client.info().await.unwrap_err();
+    assert_eq!(
+        (error.class, &*error.code),
+        (ErrorClass::Permanent, "trino.http_401")
+    );
+    assert!(
+        !error.message.contains("hunter2secret") && error.message.contains("***"),
+        "{error}"
+    );
+    assert!(client.info().await.unwrap().starting);
+    assert_eq!(
+        coordinator.asked()[0].headers["authorization"],
+        "Basic bWU6aHVudGVyMnNlY3JldA=="
+    );
+}
+
+#[test]
+fn credentials_do_not_cross_a_network_in_the_clear() {
+    let bearer = target(json!({"auth": {"bearer": {"token": {"secret": "T"}}}}));
+    let make = |url: &str| {
+        TrinoClient::new(
+            Route {
+                base_url: url.to_owned(),
+                ..Route::default()
+            },
+            &bearer,
+            Secrets::default(),
+            hasty(),
+        )
+        .map(|_| ())
+    };
+    assert_eq!(
+        make("http://trino.example.org:8080").unwrap_err().code,
+        "trino.insecure_auth"
+    );
+    assert!(make("https://trino.example.org").is_ok());
+    assert!(make("http://127.0.0.1:8080").is_ok());
+    assert_eq!(make("ftp://trino").unwrap_err().code, "trino.url");
+}
+
+#[tokio::test]
+async fn a_port_where_nothing_listens_is_transient() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let patience = Patience {
+        total: Duration::ZERO,
+        ..hasty()
+    };
+    let client = TrinoClient::new(
+        Route {
+            base_url,
+            ..Route::default()
+        },
+        &target(json!({})),
+        Secrets::default(),
+        patience,
+    )
+    .unwrap();
+    let error = client.queries().await.unwrap_err();
+    assert_eq!(
+        (error.class, &*error.code),
+        (ErrorClass::Transient, "trino.unreachable")
+    );
+}

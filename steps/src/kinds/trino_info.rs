@@ -1,0 +1,317 @@
+//! `trino.info`: waits until the coordinator is really ready, and says what it is made of.
+//! Effect: none. Idempotent. Permissions: a user who may read `system.runtime.nodes`.
+//!
+//! Ready means that `/v1/info` says `starting: false`: the port answers, and takes queries only to fail them,
+//! long before that.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::{ErrorClass, Finding, Number, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clients::trino::protocol::ServerInfo;
+use crate::clients::trino::query::millis;
+use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::registry::Kind;
+use crate::step::{KindInfo, OnResume, Output, Step, Undone};
+
+/// How long between two looks at a server that is not ready.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long between two looks at the nodes; each is a query.
+const LOOK_AT_NODES_EVERY: Duration = Duration::from_secs(2);
+
+/// Reads every node that the coordinator knows.
+const NODES: &str =
+    "SELECT node_id, http_uri, node_version, coordinator, state FROM system.runtime.nodes";
+
+/// What stands under `with:`.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// How long to wait for the server to be ready and for the workers to be there.
+    pub within: Span,
+    /// How many workers must be active.
+    pub workers: Option<Workers>,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            within: Span::from_secs(120),
+            workers: None,
+        }
+    }
+}
+
+/// How many workers must be active.
+#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    /// At least so many nodes that are not the coordinator.
+    #[schemars(range(min = 1))]
+    pub min: u64,
+}
+
+/// What the server is made of.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct Info {
+    /// For example `476`.
+    pub version: String,
+    /// `node.environment`.
+    pub environment: String,
+    /// Time since the step began until the server was ready.
+    pub ready_after_millis: u64,
+    /// Active nodes that are not the coordinator.
+    pub workers: u64,
+    /// All nodes that the coordinator knows.
+    pub nodes: Vec<Node>,
+    /// Whether it was reached through a port-forward.
+    pub port_forwarded: bool,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Node {
+    /// Its id.
+    pub id: String,
+    /// Its address inside the cluster.
+    pub uri: String,
+    /// Its version.
+    pub version: String,
+    /// Whether it is the coordinator.
+    pub coordinator: bool,
+    /// `active`, `inactive` or `shutting_down`.
+    pub state: String,
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct TrinoInfo(Params);
+
+impl Kind for TrinoInfo {
+    const INFO: KindInfo = KindInfo {
+        name: "trino.info",
+        summary: "Waits until Trino is really ready and reads its version and nodes.",
+        effect: "None; it only reads.",
+        permissions: "The target's user must be able to read system.runtime.nodes.",
+        measures: true,
+        on_resume: OnResume::Repeats,
+        writes: false,
+        example: "- id: trino_ready\n  uses: trino.info\n  with: {within: 5m, workers: {min: 2}}\n  proves: [coordinator_ready]\n",
+    };
+    type Params = Params;
+    type Output = Info;
+
+    fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        Ok(Box::new(Self(params)))
+    }
+}
+
+#[async_trait]
+impl Step for TrinoInfo {
+    async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
+        let begun = cx.clock.elapsed();
+        let deadline = begun + self.0.within.duration();
+        let server = ready(cx, deadline).await?;
+        let ready_after_millis = millis(cx.clock.elapsed() - begun);
+        // A service behind the target's address may have changed with the pods.
+        let client = cx.clients.trino().await?;
+        let nodes = self.nodes(cx, &client, deadline).await?;
+        let evidence = cx
+            .evidence_json(
+                "trino-info.json",
+                &json!({ "address": client.address(), "info": server, "nodes": nodes }),
+            )
+            .await?;
+        let mut finding = judge(&server, &nodes, self.0.workers);
+        finding.evidence.push(evidence.sha256);
+        let info = Info {
+            version: server.node_version.version,
+            environment: server.environment,
+            ready_after_millis,
+            workers: active_workers(&nodes),
+            nodes,
+            port_forwarded: client.forwarded(),
+        };
+        let value = serde_json::to_value(info)
+            .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
+        Ok(Output {
+            value,
+            findings: vec![finding],
+        })
+    }
+
+    async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
+        Ok(Undone::Nothing("only reads"))
+    }
+}
+
+/// Asks until the server is ready.
+async fn ready(cx: &StepContext, deadline: Duration) -> Result<ServerInfo, StepError> {
+    loop {
+        let not_ready = match cx.clients.trino().await {
+            Ok(client) => {
+                let answer = tokio::select! {
+                    () = cx.cancel.cancelled() => return Err(StepError::cancelled()),
+                    answer = client.info() => answer,
+                };
+                match answer {
+                    Ok(info) if !info.coordinator => {
+                        return Err(StepError::permanent(
+                            "trino.not_the_coordinator",
+                            format!(
+                                "{} is a worker of Trino, not its coordinator",
+                                client.address()
+                            ),
+                        )
+                        .help("give the coordinator's address in the target"));
+                    }
+                    Ok(info) if !info.starting => return Ok(info),
+                    Ok(_) => StepError::transient(
+                        "trino.starting",
+                        format!("Trino at {} is still starting", client.address()),
+                    ),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        if not_ready.class == ErrorClass::Permanent {
+            return Err(not_ready);
+        }
+        cx.sink.progress(&not_ready.message);
+        if cx.clock.elapsed() + LOOK_EVERY > deadline {
+            return Err(StepError::timed_out(
+                "trino.not_ready",
+                format!("Trino was not ready in time: {}", not_ready.message),
+            )
+            .help("look at the coordinator's log; `within:` says how long to wait"));
+        }
+        cx.sleep(LOOK_EVERY).await?;
+    }
+}
+
+impl TrinoInfo {
+    /// Reads the nodes, again and again until there are enough workers or time is up.
+    async fn nodes(
+        &self,
+        cx: &StepContext,
+        client: &TrinoClient,
+        deadline: Duration,
+    ) -> Result<Vec<Node>, StepError> {
+        let statement = Statement::new(NODES)?;
+        let options = QueryOptions {
+            max_rows: 10_000,
+            ..QueryOptions::default()
+        };
+        loop {
+            let result = client.query(cx, &statement, &options).await?;
+            let nodes = result
+                .rows
+                .iter()
+                .map(|row| node(row))
+                .collect::<Option<Vec<Node>>>()
+                .ok_or_else(|| {
+                    StepError::permanent(
+                        "trino.protocol",
+                        "system.runtime.nodes does not have the columns that flowctl knows",
+                    )
+                })?;
+            let wanted = self.0.workers.map_or(0, |workers| workers.min);
+            let found = active_workers(&nodes);
+            if found >= wanted || cx.clock.elapsed() + LOOK_AT_NODES_EVERY > deadline {
+                return Ok(nodes);
+            }
+            cx.sink
+                .progress(&format!("{found} of {wanted} workers are active"));
+            cx.sleep(LOOK_AT_NODES_EVERY).await?;
+        }
+    }
+}
+
+fn node(row: &[Value]) -> Option<Node> {
+    let text = |at: usize| row.get(at).and_then(Value::as_str).map(str::to_owned);
+    Some(Node {
+        id: text(0)?,
+        uri: text(1)?,
+        version: text(2)?,
+        coordinator: row.get(3)?.as_bool()?,
+        state: text(4)?,
+    })
+}
+
+fn active_workers(nodes: &[Node]) -> u64 {
+    nodes
+        .iter()
+        .filter(|node| !node.coordinator && node.state == "active")
+        .count() as u64
+}
+
+/// The verdict on what the server said of itself.
+fn judge(server: &ServerInfo, nodes: &[Node], wanted: Option<Workers>) -> Finding {
+    let version = &server.node_version.version;
+    let active = active_workers(nodes);
+    let inactive: Vec<&str> = nodes
+        .iter()
+        .filter(|node| node.state != "active")
+        .map(|node| node.id.as_str())
+        .collect();
+    let others: Vec<&str> = nodes
+        .iter()
+        .filter(|node| node.version != *version)
+        .map(|node| node.id.as_str())
+        .collect();
+    let (verdict, reason) = if nodes.is_empty() {
+        (
+            Verdict::Inconclusive,
+            format!("Trino {version} says that it is ready but lists no node, not even itself"),
+        )
+    } else if !others.is_empty() {
+        (
+            Verdict::Fail,
+            format!(
+                "the coordinator is {version} but {} run another version",
+                others.join(", ")
+            ),
+        )
+    } else if let Some(Workers { min }) = wanted.filter(|wanted| active < wanted.min) {
+        let silent = if inactive.is_empty() {
+            String::new()
+        } else {
+            format!("; not active: {}", inactive.join(", "))
+        };
+        (
+            Verdict::Fail,
+            format!("{active} of the {min} workers asked for are active{silent}"),
+        )
+    } else {
+        (
+            Verdict::Pass,
+            format!("Trino {version} is ready, with {active} active workers"),
+        )
+    };
+    Finding {
+        about: "Trino is ready".to_owned(),
+        proves: Vec::new(),
+        verdict,
+        reason,
+        numbers: vec![Number {
+            name: "active workers".to_owned(),
+            value: active as f64,
+            unit: String::new(),
+            interval: None,
+            target: wanted.map(|wanted| format!(">= {}", wanted.min)),
+            samples: None,
+        }],
+        evidence: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
