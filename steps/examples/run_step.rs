@@ -32,12 +32,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secrets: Vec<(String, String)> = std::env::vars()
         .filter_map(|(name, value)| Some((name.strip_prefix("PROBE_SECRET_")?.to_owned(), value)))
         .collect();
-    let secrets: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let secrets: Vec<(&str, &str)> = secrets
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     let mut test = TestContext::new("probe")?.secrets(&secrets).target(target);
     let clock = flowctl_steps::clock::SystemClock::default();
     test.context.clock = std::sync::Arc::new(clock);
     let registry = Registry::standard();
-    let entry = registry.get(kind).ok_or_else(|| format!("no kind `{kind}`"))?;
+    let entry = registry
+        .get(kind)
+        .ok_or_else(|| format!("no kind `{kind}`"))?;
     let step = entry.build(&with)?;
     let started = tokio::time::Instant::now();
     match step.run(&test.context).await {
@@ -50,11 +55,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        Err(error) => println!("FAILED {:?} {}: {}\n  help: {:?}", error.class, error.code, error.message, error.help),
+        Err(error) => println!(
+            "FAILED {:?} {}: {}\n  help: {:?}",
+            error.class, error.code, error.message, error.help
+        ),
     }
     println!("took {:.2} s", started.elapsed().as_secs_f64());
     for evidence in test.sink.evidence() {
-        println!("evidence {} {} bytes {}", evidence.name, evidence.bytes, &evidence.sha256[..12]);
+        println!(
+            "evidence {} {} bytes {}",
+            evidence.name,
+            evidence.bytes,
+            &evidence.sha256[..12]
+        );
     }
     println!("progress {:?}", test.sink.progress_texts());
     if rest.iter().any(|flag| flag == "--undo") {

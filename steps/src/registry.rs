@@ -85,6 +85,12 @@ impl Registry {
         use crate::kinds::*;
         Self::of(vec![
             KindEntry::of::<kube_apply::KubeApply>(),
+            KindEntry::of::<kube_delete::KubeDelete>(),
+            KindEntry::of::<kube_events::KubeEvents>(),
+            KindEntry::of::<kube_exec::KubeExec>(),
+            KindEntry::of::<kube_logs::KubeLogs>(),
+            KindEntry::of::<kube_restart::KubeRestart>(),
+            KindEntry::of::<kube_top::KubeTop>(),
             KindEntry::of::<kube_wait::KubeWait>(),
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),

@@ -13,6 +13,7 @@ pub(crate) mod fake;
 pub mod manifest;
 pub mod object;
 pub mod pods;
+pub mod quantity;
 pub mod readiness;
 pub mod trouble;
 pub mod waiting;

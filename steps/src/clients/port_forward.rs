@@ -39,9 +39,14 @@ impl PortForward {
         // The first connection would find out too, but its error would reach nobody.
         connect(&kube, &address).await?;
         let no_port = |error: std::io::Error| {
-            StepError::transient("kube.forward", format!("no local port could be opened: {error}"))
+            StepError::transient(
+                "kube.forward",
+                format!("no local port could be opened: {error}"),
+            )
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(no_port)?;
         let port = listener.local_addr().map_err(no_port)?.port();
         let listening = tokio::spawn(listen(listener, kube, address));
         Ok(Self { port, listening })
@@ -101,12 +106,22 @@ async fn connect(kube: &Kube, address: &ServiceAddress) -> Result<Remote, StepEr
         }
     }
     Err(last.unwrap_or_else(|| {
-        StepError::transient("kube.no_backend", format!("no pod behind the Service {address} is ready"))
-            .help(format!("kubectl get endpointslices -n {} -l kubernetes.io/service-name={}", address.namespace, address.name))
+        StepError::transient(
+            "kube.no_backend",
+            format!("no pod behind the Service {address} is ready"),
+        )
+        .help(format!(
+            "kubectl get endpointslices -n {} -l kubernetes.io/service-name={}",
+            address.namespace, address.name
+        ))
     }))
 }
 
-async fn connect_to(kube: &Kube, address: &ServiceAddress, backend: &Backend) -> Result<Remote, StepError> {
+async fn connect_to(
+    kube: &Kube,
+    address: &ServiceAddress,
+    backend: &Backend,
+) -> Result<Remote, StepError> {
     let subject = super::kube::Subject {
         verb: "create",
         resource: "pods/portforward".into(),
@@ -115,13 +130,27 @@ async fn connect_to(kube: &Kube, address: &ServiceAddress, backend: &Backend) ->
     };
     let pods: Api<Pod> = Api::namespaced(kube.client(), &address.namespace);
     let ports = [backend.port];
-    let opening = tokio::time::timeout(std::time::Duration::from_secs(15), pods.portforward(&backend.pod, &ports));
+    let opening = tokio::time::timeout(
+        std::time::Duration::from_secs(15),
+        pods.portforward(&backend.pod, &ports),
+    );
     let mut forwarder = opening
         .await
-        .map_err(|_| StepError::transient("kube.no_answer", format!("could not {subject}: no answer within 15 s")))?
+        .map_err(|_| {
+            StepError::transient(
+                "kube.no_answer",
+                format!("could not {subject}: no answer within 15 s"),
+            )
+        })?
         .map_err(|error| super::kube::error::classify(&error, &subject))?;
     let stream = forwarder.take_stream(backend.port).ok_or_else(|| {
-        StepError::transient("kube.forward", format!("could not {subject}: the stream was not opened"))
+        StepError::transient(
+            "kube.forward",
+            format!("could not {subject}: the stream was not opened"),
+        )
     })?;
-    Ok(Remote { stream: Box::new(stream), forwarder })
+    Ok(Remote {
+        stream: Box::new(stream),
+        forwarder,
+    })
 }

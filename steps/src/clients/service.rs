@@ -38,12 +38,21 @@ impl FromStr for ServiceAddress {
     fn from_str(text: &str) -> Result<Self, StepError> {
         let parts = text.split_once('/').and_then(|(namespace, rest)| {
             let (name, port) = rest.split_once(':')?;
-            let filled = [namespace, name, port].iter().all(|part| !part.is_empty() && !part.contains(['/', ':']));
-            filled.then(|| Self { namespace: namespace.into(), name: name.into(), port: port.into() })
+            let filled = [namespace, name, port]
+                .iter()
+                .all(|part| !part.is_empty() && !part.contains(['/', ':']));
+            filled.then(|| Self {
+                namespace: namespace.into(),
+                name: name.into(),
+                port: port.into(),
+            })
         });
         parts.ok_or_else(|| {
-            StepError::permanent("target.service", format!("`{text}` does not name a Service"))
-                .help("write NAMESPACE/NAME:PORT, for example data-platform/trino:8080")
+            StepError::permanent(
+                "target.service",
+                format!("`{text}` does not name a Service"),
+            )
+            .help("write NAMESPACE/NAME:PORT, for example data-platform/trino:8080")
         })
     }
 }
@@ -68,13 +77,22 @@ pub(super) struct Forwards(Mutex<HashMap<ServiceAddress, Arc<PortForward>>>);
 ///
 /// # Errors
 /// [`StepError`]: a bad address, no such Service or port, or no ready pod behind it.
-pub async fn resolve(clients: &Clients, service: &str, direct: bool) -> Result<ResolvedEndpoint, StepError> {
+pub async fn resolve(
+    clients: &Clients,
+    service: &str,
+    direct: bool,
+) -> Result<ResolvedEndpoint, StepError> {
     let address: ServiceAddress = service.parse()?;
     let kube = clients.kube().await?;
     if direct {
         let object = service_object(&kube, &address).await?;
         let authority = cluster_address(&object, &address)?;
-        return Ok(ResolvedEndpoint { base_url: format!("http://{authority}"), authority, forwarded: false, _guard: None });
+        return Ok(ResolvedEndpoint {
+            base_url: format!("http://{authority}"),
+            authority,
+            forwarded: false,
+            _guard: None,
+        });
     }
     let mut open = clients.forwards.0.lock().await;
     let forward = match open.get(&address) {
@@ -86,16 +104,29 @@ pub async fn resolve(clients: &Clients, service: &str, direct: bool) -> Result<R
         }
     };
     let authority = format!("127.0.0.1:{}", forward.port);
-    Ok(ResolvedEndpoint { base_url: format!("http://{authority}"), authority, forwarded: true, _guard: Some(forward) })
+    Ok(ResolvedEndpoint {
+        base_url: format!("http://{authority}"),
+        authority,
+        forwarded: true,
+        _guard: Some(forward),
+    })
 }
 
 async fn service_object(kube: &Kube, address: &ServiceAddress) -> Result<Value, StepError> {
     let services = Resource::core("Service", "services");
     // It may be deployed by an earlier step that is only just done.
-    kube.get(&services, Some(&address.namespace), &address.name).await?.ok_or_else(|| {
-        StepError::permanent("kube.no_service", format!("there is no Service `{}` in namespace `{}`", address.name, address.namespace))
+    kube.get(&services, Some(&address.namespace), &address.name)
+        .await?
+        .ok_or_else(|| {
+            StepError::permanent(
+                "kube.no_service",
+                format!(
+                    "there is no Service `{}` in namespace `{}`",
+                    address.name, address.namespace
+                ),
+            )
             .help(format!("kubectl get services -n {}", address.namespace))
-    })
+        })
 }
 
 /// The entry of `spec.ports` that an address means.
@@ -103,13 +134,32 @@ fn service_port<'a>(service: &'a Value, address: &ServiceAddress) -> Result<&'a 
     let ports = list(service, "/spec/ports");
     ports
         .iter()
-        .find(|port| port["name"] == *address.port || port["port"].as_i64().is_some_and(|n| n.to_string() == address.port))
+        .find(|port| {
+            port["name"] == *address.port
+                || port["port"]
+                    .as_i64()
+                    .is_some_and(|n| n.to_string() == address.port)
+        })
         .ok_or_else(|| {
             let has: Vec<String> = ports
                 .iter()
-                .map(|port| format!("{} {}", number(port, "/port").unwrap_or(0), text(port, "/name")).trim_end().to_owned())
+                .map(|port| {
+                    format!(
+                        "{} {}",
+                        number(port, "/port").unwrap_or(0),
+                        text(port, "/name")
+                    )
+                    .trim_end()
+                    .to_owned()
+                })
                 .collect();
-            StepError::permanent("kube.no_service_port", format!("the Service {address} has no such port; it has {}", has.join(", ")))
+            StepError::permanent(
+                "kube.no_service_port",
+                format!(
+                    "the Service {address} has no such port; it has {}",
+                    has.join(", ")
+                ),
+            )
         })
 }
 
@@ -117,8 +167,11 @@ fn service_port<'a>(service: &'a Value, address: &ServiceAddress) -> Result<&'a 
 fn cluster_address(service: &Value, address: &ServiceAddress) -> Result<String, StepError> {
     let port = number(service_port(service, address)?, "/port").unwrap_or(0);
     match text(service, "/spec/clusterIP") {
-        "" | "None" => Err(StepError::permanent("kube.no_cluster_ip", format!("the Service {address} has no cluster IP"))
-            .help("leave `direct` out, so that a port-forward is used, or give a `url:`")),
+        "" | "None" => Err(StepError::permanent(
+            "kube.no_cluster_ip",
+            format!("the Service {address} has no cluster IP"),
+        )
+        .help("leave `direct` out, so that a port-forward is used, or give a `url:`")),
         ip if ip.contains(':') => Ok(format!("[{ip}]:{port}")),
         ip => Ok(format!("{ip}:{port}")),
     }
@@ -132,16 +185,27 @@ pub(super) struct Backend {
 }
 
 /// The ready pods behind a Service, as its endpoint slices have them.
-pub(super) async fn backends(kube: &Kube, address: &ServiceAddress) -> Result<Vec<Backend>, StepError> {
+pub(super) async fn backends(
+    kube: &Kube,
+    address: &ServiceAddress,
+) -> Result<Vec<Backend>, StepError> {
     let service = service_object(kube, address).await?;
     let port = service_port(&service, address)?;
-    let slices = kube.resource("discovery.k8s.io/v1", "EndpointSlice").await?;
-    let owned = Selection::labelled(&address.namespace, &format!("kubernetes.io/service-name={}", address.name));
+    let slices = kube
+        .resource("discovery.k8s.io/v1", "EndpointSlice")
+        .await?;
+    let owned = Selection::labelled(
+        &address.namespace,
+        &format!("kubernetes.io/service-name={}", address.name),
+    );
     let slices = kube.list(&slices, &owned).await?;
     let found = backends_in(&slices, text(port, "/name"));
     if found.is_empty() && slices.iter().any(leads_outside) {
-        return Err(StepError::permanent("kube.not_forwardable", format!("the Service {address} leads to no pods, so it cannot be forwarded"))
-            .help("give a `url:`, or `direct: true` if its cluster IP can be reached from here"));
+        return Err(StepError::permanent(
+            "kube.not_forwardable",
+            format!("the Service {address} leads to no pods, so it cannot be forwarded"),
+        )
+        .help("give a `url:`, or `direct: true` if its cluster IP can be reached from here"));
     }
     Ok(found)
 }
@@ -149,13 +213,20 @@ pub(super) async fn backends(kube: &Kube, address: &ServiceAddress) -> Result<Ve
 fn backends_in(slices: &[Value], port_name: &str) -> Vec<Backend> {
     let mut found = Vec::new();
     for slice in slices {
-        let port = list(slice, "/ports").iter().find(|port| text(port, "/name") == port_name);
-        let Some(port) = port.and_then(|port| u16::try_from(number(port, "/port")?).ok()) else { continue };
+        let port = list(slice, "/ports")
+            .iter()
+            .find(|port| text(port, "/name") == port_name);
+        let Some(port) = port.and_then(|port| u16::try_from(number(port, "/port")?).ok()) else {
+            continue;
+        };
         for endpoint in list(slice, "/endpoints") {
             // No word on readiness means ready, says the API.
             let ready = endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false));
             if ready && text(endpoint, "/targetRef/kind") == "Pod" {
-                found.push(Backend { pod: text(endpoint, "/targetRef/name").to_owned(), port });
+                found.push(Backend {
+                    pod: text(endpoint, "/targetRef/name").to_owned(),
+                    port,
+                });
             }
         }
     }
@@ -164,7 +235,9 @@ fn backends_in(slices: &[Value], port_name: &str) -> Vec<Backend> {
 
 /// Whether a slice has endpoints that are no pods: a Service without a selector.
 fn leads_outside(slice: &Value) -> bool {
-    list(slice, "/endpoints").iter().any(|endpoint| text(endpoint, "/targetRef/kind") != "Pod")
+    list(slice, "/endpoints")
+        .iter()
+        .any(|endpoint| text(endpoint, "/targetRef/kind") != "Pod")
 }
 
 #[cfg(test)]
@@ -179,17 +252,38 @@ mod tests {
 
     #[test]
     fn an_address_has_three_parts() {
-        assert_eq!(address("data-platform/trino:8080").to_string(), "data-platform/trino:8080");
-        for bad in ["trino:8080", "a/b", "a/b:", "/b:1", "a/b/c:1", "a/b:1:2", "http://a/b:1"] {
-            assert_eq!(bad.parse::<ServiceAddress>().unwrap_err().code, "target.service", "{bad}");
+        assert_eq!(
+            address("data-platform/trino:8080").to_string(),
+            "data-platform/trino:8080"
+        );
+        for bad in [
+            "trino:8080",
+            "a/b",
+            "a/b:",
+            "/b:1",
+            "a/b/c:1",
+            "a/b:1:2",
+            "http://a/b:1",
+        ] {
+            assert_eq!(
+                bad.parse::<ServiceAddress>().unwrap_err().code,
+                "target.service",
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn a_port_is_found_by_number_or_name_and_a_wrong_one_lists_those_that_are() {
         let service = json!({"spec": {"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 8080}, {"name": "jmx", "port": 9000}]}});
-        assert_eq!(cluster_address(&service, &address("a/b:8080")).unwrap(), "10.96.0.7:8080");
-        assert_eq!(cluster_address(&service, &address("a/b:jmx")).unwrap(), "10.96.0.7:9000");
+        assert_eq!(
+            cluster_address(&service, &address("a/b:8080")).unwrap(),
+            "10.96.0.7:8080"
+        );
+        assert_eq!(
+            cluster_address(&service, &address("a/b:jmx")).unwrap(),
+            "10.96.0.7:9000"
+        );
         let error = cluster_address(&service, &address("a/b:80")).unwrap_err();
         assert!(error.message.contains("8080 http, 9000 jmx"), "{error}");
     }
@@ -197,7 +291,12 @@ mod tests {
     #[test]
     fn a_headless_service_has_no_direct_way() {
         let service = json!({"spec": {"clusterIP": "None", "ports": [{"port": 80}]}});
-        assert_eq!(cluster_address(&service, &address("a/b:80")).unwrap_err().code, "kube.no_cluster_ip");
+        assert_eq!(
+            cluster_address(&service, &address("a/b:80"))
+                .unwrap_err()
+                .code,
+            "kube.no_cluster_ip"
+        );
     }
 
     #[test]
@@ -208,7 +307,19 @@ mod tests {
             {"targetRef": {"kind": "Pod", "name": "c"}},
             {"conditions": {"ready": true}}]});
         let pods = backends_in(std::slice::from_ref(&slice), "http");
-        assert_eq!(pods, [Backend { pod: "a".into(), port: 8081 }, Backend { pod: "c".into(), port: 8081 }]);
+        assert_eq!(
+            pods,
+            [
+                Backend {
+                    pod: "a".into(),
+                    port: 8081
+                },
+                Backend {
+                    pod: "c".into(),
+                    port: 8081
+                }
+            ]
+        );
         assert!(leads_outside(&slice));
         assert!(backends_in(&[slice], "grpc").is_empty());
     }

@@ -13,6 +13,7 @@ use flowctl_workflows::policy::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::objects::File;
 use self::objects::Planned;
 use crate::clients::kube::readiness::{Readiness, readiness};
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
@@ -28,7 +29,7 @@ use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 pub struct Params {
     /// Manifests; each may hold several YAML documents.
     #[serde(default)]
-    pub files: Vec<objects::File>,
+    pub files: Vec<File>,
     /// A folder of which every `.yaml`, `.yml` and `.json` is applied.
     #[serde(default)]
     #[schemars(extend("format" = "flowctl-folder"))]
@@ -128,11 +129,13 @@ impl Kind for KubeApply {
 #[async_trait]
 impl Step for KubeApply {
     async fn run(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
-        unless_cancelled(cx, self.apply(cx)).await.map_err(|mut error| {
-            // The server quotes what it refuses.
-            error.message = cx.secrets.redact(&error.message);
-            error
-        })
+        unless_cancelled(cx, self.apply(cx))
+            .await
+            .map_err(|mut error| {
+                // The server quotes what it refuses.
+                error.message = cx.secrets.redact(&error.message);
+                error
+            })
     }
 
     async fn undo(&self, cx: &StepContext) -> Result<Undone, StepError> {
@@ -149,16 +152,22 @@ impl KubeApply {
 
         let mut applied = Vec::new();
         let mut answers = Vec::new();
-        for wave in planned.chunk_by_mut(|a, b| manifest::wave(&a.object) == manifest::wave(&b.object)) {
+        for wave in
+            planned.chunk_by_mut(|a, b| manifest::wave(&a.object) == manifest::wave(&b.object))
+        {
             let mut of_wave = Vec::new();
             for planned in wave.iter_mut() {
-                cx.sink.progress(&format!("applying {}", object::title(&planned.object)));
+                cx.sink
+                    .progress(&format!("applying {}", object::title(&planned.object)));
                 let answer = self.apply_one(cx, &kube, planned).await?;
                 applied.push(report(planned, &answer));
                 of_wave.push(answer);
             }
             // What comes next lives in these namespaces and is of these kinds.
-            if wave.first().is_some_and(|first| manifest::wave(&first.object) < manifest::LAST_WAVE) {
+            if wave
+                .first()
+                .is_some_and(|first| manifest::wave(&first.object) < manifest::LAST_WAVE)
+            {
                 wait_ready(cx, &kube, &mut of_wave, self.params.within).await?;
             }
             answers.extend(of_wave);
@@ -167,21 +176,43 @@ impl KubeApply {
             wait_ready(cx, &kube, &mut answers, self.params.within).await?;
         }
         let shown: Vec<Value> = answers.iter().map(object::showable).collect();
-        cx.evidence_json("applied.json", &Value::Array(shown)).await?;
+        cx.evidence_json("applied.json", &Value::Array(shown))
+            .await?;
         Ok(StepOutput::of(json!(Output { objects: applied })))
     }
 
-    async fn apply_one(&self, cx: &StepContext, kube: &Kube, planned: &mut Planned) -> Result<Value, StepError> {
+    async fn apply_one(
+        &self,
+        cx: &StepContext,
+        kube: &Kube,
+        planned: &mut Planned,
+    ) -> Result<Value, StepError> {
         let namespace = object::namespace(&planned.object).map(str::to_owned);
         // Its kind may have come with this very step.
         let resource = match planned.resource.take() {
             Some(resource) => resource,
-            None => kube.resource(object::api_version(&planned.object), object::kind(&planned.object)).await?,
+            None => {
+                kube.resource(
+                    object::api_version(&planned.object),
+                    object::kind(&planned.object),
+                )
+                .await?
+            }
         };
         let object = objects::final_form(cx, planned)?;
-        let mode = ApplyMode { force: self.params.force, dry_run: false };
-        let answer =
-            kube.apply(&resource, namespace.as_deref(), object::name(&object), &object, mode).await?;
+        let mode = ApplyMode {
+            force: self.params.force,
+            dry_run: false,
+        };
+        let answer = kube
+            .apply(
+                &resource,
+                namespace.as_deref(),
+                object::name(&object),
+                &object,
+                mode,
+            )
+            .await?;
         planned.resource = Some(resource);
         let pruned = manifest::pruned(&planned.object, &answer);
         if pruned.is_empty() {
@@ -189,7 +220,11 @@ impl KubeApply {
         }
         Err(StepError::permanent(
             "kube.pruned",
-            format!("the server threw away fields of {}: {}", object::title(&planned.object), pruned.join(", ")),
+            format!(
+                "the server threw away fields of {}: {}",
+                object::title(&planned.object),
+                pruned.join(", ")
+            ),
         )
         .help("this version of the kind has no such fields: kubectl explain tells which it has"))
     }
@@ -213,7 +248,12 @@ fn report(planned: &Planned, answer: &Value) -> Applied {
 }
 
 /// Waits until all are ready, reading each again; `objects` then holds them as they are at the end.
-async fn wait_ready(cx: &StepContext, kube: &Kube, objects: &mut [Value], within: Span) -> Result<(), StepError> {
+async fn wait_ready(
+    cx: &StepContext,
+    kube: &Kube,
+    objects: &mut [Value],
+    within: Span,
+) -> Result<(), StepError> {
     let mut wait = Wait::begin(cx, within.duration());
     let waited = loop {
         let look = look(cx, kube, objects).await;
@@ -227,7 +267,10 @@ async fn wait_ready(cx: &StepContext, kube: &Kube, objects: &mut [Value], within
             let troubles = trouble::behind(kube, objects).await.unwrap_or_default();
             let words = trouble::explain(cx, kube, &troubles).await;
             let message = format!("not ready within {within}: {missing}");
-            Err(StepError::timed_out("kube.not_ready", with_words(&message, &words)))
+            Err(StepError::timed_out(
+                "kube.not_ready",
+                with_words(&message, &words),
+            ))
         }
     }
 }
@@ -235,9 +278,17 @@ async fn wait_ready(cx: &StepContext, kube: &Kube, objects: &mut [Value], within
 /// Reads again those that are not ready yet.
 async fn look(cx: &StepContext, kube: &Kube, objects: &mut [Value]) -> Result<Look<()>, StepError> {
     let mut missing = Vec::new();
-    for object in objects.iter_mut().filter(|object| readiness(object) != Readiness::Ready) {
-        let resource = kube.resource(object::api_version(object), object::kind(object)).await?;
-        if let Some(now) = kube.get(&resource, object::namespace(object), object::name(object)).await? {
+    for object in objects
+        .iter_mut()
+        .filter(|object| readiness(object) != Readiness::Ready)
+    {
+        let resource = kube
+            .resource(object::api_version(object), object::kind(object))
+            .await?;
+        if let Some(now) = kube
+            .get(&resource, object::namespace(object), object::name(object))
+            .await?
+        {
             *object = now;
         }
         match readiness(object) {
@@ -246,7 +297,10 @@ async fn look(cx: &StepContext, kube: &Kube, objects: &mut [Value]) -> Result<Lo
             Readiness::Failed(why) => {
                 let troubles = trouble::behind(kube, std::slice::from_ref(object)).await?;
                 let words = trouble::explain(cx, kube, &troubles).await;
-                return Err(failed(&format!("{} has failed: {why}", object::title(object)), &words));
+                return Err(failed(
+                    &format!("{} has failed: {why}", object::title(object)),
+                    &words,
+                ));
             }
         }
     }
@@ -266,7 +320,11 @@ fn failed(message: &str, words: &str) -> StepError {
 }
 
 fn with_words(message: &str, words: &str) -> String {
-    if words.is_empty() { message.to_owned() } else { format!("{message}; {words}") }
+    if words.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{message}; {words}")
+    }
 }
 
 #[cfg(test)]

@@ -107,14 +107,23 @@ impl Kind for KubeWait {
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
         match (params.condition.as_str(), params.min, params.max) {
-            ("gone", Some(_), _) | ("gone", _, Some(_)) => Err("what is to be gone takes no `min` and no `max`".to_owned()),
+            ("gone", Some(_), _) | ("gone", _, Some(_)) => {
+                Err("what is to be gone takes no `min` and no `max`".to_owned())
+            }
             ("gone", None, None) => Ok(()),
-            (_, None | Some(0), _) => Err("`min` must be given, and be at least 1: there is no pass for nothing".to_owned()),
-            (_, Some(min), Some(max)) if max < min => Err(format!("`max` ({max}) is less than `min` ({min})")),
+            (_, None | Some(0), _) => Err(
+                "`min` must be given, and be at least 1: there is no pass for nothing".to_owned(),
+            ),
+            (_, Some(min), Some(max)) if max < min => {
+                Err(format!("`max` ({max}) is less than `min` ({min})"))
+            }
             _ => Ok(()),
         }?;
         if params.api_version.is_none() && usual_version(&params.kind).is_none() {
-            return Err(format!("`api_version` is needed for the kind `{}`", params.kind));
+            return Err(format!(
+                "`api_version` is needed for the kind `{}`",
+                params.kind
+            ));
         }
         Ok(Box::new(Self { params }))
     }
@@ -134,7 +143,14 @@ impl Step for KubeWait {
 /// The API version of the kinds that everyone uses.
 pub(super) fn usual_version(kind: &str) -> Option<&'static str> {
     Some(match kind {
-        "Pod" | "Service" | "ConfigMap" | "Secret" | "Namespace" | "Node" | "PersistentVolumeClaim" | "ServiceAccount" => "v1",
+        "Pod"
+        | "Service"
+        | "ConfigMap"
+        | "Secret"
+        | "Namespace"
+        | "Node"
+        | "PersistentVolumeClaim"
+        | "ServiceAccount" => "v1",
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps/v1",
         "Job" | "CronJob" => "batch/v1",
         "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
@@ -153,7 +169,12 @@ impl KubeWait {
 
     async fn wait(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let kube = cx.clients.kube().await?;
-        let version = self.params.api_version.as_deref().or_else(|| usual_version(&self.params.kind)).unwrap_or("v1");
+        let version = self
+            .params
+            .api_version
+            .as_deref()
+            .or_else(|| usual_version(&self.params.kind))
+            .unwrap_or("v1");
         let mut seen = Vec::new();
         let mut wait = Wait::begin(cx, self.params.within.duration());
         let waited = loop {
@@ -164,7 +185,9 @@ impl KubeWait {
         };
         match waited {
             Waited::Held(()) => self.report(cx, &seen).await,
-            Waited::Expired(missing) => Err(self.expired(cx, &kube, version, &seen, &missing).await),
+            Waited::Expired(missing) => {
+                Err(self.expired(cx, &kube, version, &seen, &missing).await)
+            }
         }
     }
 
@@ -181,7 +204,9 @@ impl KubeWait {
                 seen.clear();
                 return Ok(Look::Done(()));
             }
-            Err(error) if error.code == "kube.unknown_kind" => return Ok(Look::NotYet(error.message)),
+            Err(error) if error.code == "kube.unknown_kind" => {
+                return Ok(Look::NotYet(error.message));
+            }
             found => found?,
         };
         *seen = self.choice().of(kube, &resource).await?;
@@ -194,14 +219,25 @@ impl KubeWait {
             if troubles.first().is_some_and(|first| first.problem.hopeless) {
                 cx.evidence_json("objects.json", &shown(seen)).await?;
                 let words = trouble::explain(cx, kube, &troubles).await;
-                return Err(StepError::permanent("kube.pods_failing", format!("{missing}; {words}")));
+                return Err(StepError::permanent(
+                    "kube.pods_failing",
+                    format!("{missing}; {words}"),
+                ));
             }
         }
         Ok(Look::NotYet(missing))
     }
 
-    async fn troubles(&self, kube: &Kube, seen: &[Value]) -> Result<Vec<trouble::Trouble>, StepError> {
-        if self.params.kind == "Pod" { Ok(trouble::among(seen)) } else { trouble::behind(kube, seen).await }
+    async fn troubles(
+        &self,
+        kube: &Kube,
+        seen: &[Value],
+    ) -> Result<Vec<trouble::Trouble>, StepError> {
+        if self.params.kind == "Pod" {
+            Ok(trouble::among(seen))
+        } else {
+            trouble::behind(kube, seen).await
+        }
     }
 
     async fn report(&self, cx: &StepContext, seen: &[Value]) -> Result<StepOutput, StepError> {
@@ -222,17 +258,35 @@ impl KubeWait {
         let of_pods = self.params.kind == "Pod";
         let output = Output {
             matched: counted.len(),
-            pods: counted.iter().filter(|_| of_pods).map(|pod| pods::summary(pod)).collect(),
-            names: counted.iter().map(|object| object::name(object).to_owned()).collect(),
+            pods: counted
+                .iter()
+                .filter(|_| of_pods)
+                .map(|pod| pods::summary(pod))
+                .collect(),
+            names: counted
+                .iter()
+                .map(|object| object::name(object).to_owned())
+                .collect(),
         };
-        Ok(StepOutput { value: json!(output), findings: vec![found] })
+        Ok(StepOutput {
+            value: json!(output),
+            findings: vec![found],
+        })
     }
 
-    async fn expired(&self, cx: &StepContext, kube: &Kube, version: &str, seen: &[Value], missing: &str) -> StepError {
+    async fn expired(
+        &self,
+        cx: &StepContext,
+        kube: &Kube,
+        version: &str,
+        seen: &[Value],
+        missing: &str,
+    ) -> StepError {
         // What was seen is worth keeping, but its loss must not hide why the step failed.
         let _ = cx.evidence_json("objects.json", &shown(seen)).await;
         let message = format!("not so within {}: {missing}", self.params.within);
-        let few = seen.iter().filter(|object| counts(object)).count() < self.params.min.unwrap_or(0);
+        let few =
+            seen.iter().filter(|object| counts(object)).count() < self.params.min.unwrap_or(0);
         if few {
             let help = match kube.resource(version, &self.params.kind).await {
                 Ok(resource) => self.choice().alternatives(kube, &resource).await,
@@ -242,15 +296,24 @@ impl KubeWait {
         }
         let troubles = self.troubles(kube, seen).await.unwrap_or_default();
         let words = trouble::explain(cx, kube, &troubles).await;
-        let message = if words.is_empty() { message } else { format!("{message}; {words}") };
-        let code = if self.params.condition == "gone" { "kube.not_gone" } else { "kube.not_ready" };
+        let message = if words.is_empty() {
+            message
+        } else {
+            format!("{message}; {words}")
+        };
+        let code = if self.params.condition == "gone" {
+            "kube.not_gone"
+        } else {
+            "kube.not_ready"
+        };
         StepError::timed_out(code, message)
     }
 }
 
 /// Whether an object counts as a match: one on its way out, or a pod that has done its work, does not.
 fn counts(object: &Value) -> bool {
-    !pods::is_terminating(object) && !(object::kind(object) == "Pod" && object::text(object, "/status/phase") == "Succeeded")
+    !pods::is_terminating(object)
+        && !(object::kind(object) == "Pod" && object::text(object, "/status/phase") == "Succeeded")
 }
 
 fn shown(objects: &[Value]) -> Value {
@@ -262,18 +325,29 @@ fn evaluate(seen: &[Value], params: &Params) -> Option<String> {
     let kind = &params.kind;
     if params.condition == "gone" {
         let names: Vec<&str> = seen.iter().map(object::name).collect();
-        return (!seen.is_empty()).then(|| format!("{} {kind} still there: {}", seen.len(), names.join(", ")));
+        return (!seen.is_empty())
+            .then(|| format!("{} {kind} still there: {}", seen.len(), names.join(", ")));
     }
     let min = params.min.unwrap_or(1);
     let counted: Vec<&Value> = seen.iter().filter(|object| counts(object)).collect();
     if counted.len() < min {
-        let choice = Choice { namespace: params.namespace.as_deref(), selector: params.selector.as_deref(), name: params.name.as_deref() };
-        return Some(format!("{} of at least {min} {kind} {choice}", counted.len()));
+        let choice = Choice {
+            namespace: params.namespace.as_deref(),
+            selector: params.selector.as_deref(),
+            name: params.name.as_deref(),
+        };
+        return Some(format!(
+            "{} of at least {min} {kind} {choice}",
+            counted.len()
+        ));
     }
     if let Some(max) = params.max.filter(|max| seen.len() > *max) {
         return Some(format!("{} {kind}, at most {max} wanted", seen.len()));
     }
-    let missing: Vec<String> = counted.iter().filter_map(|object| lacks(object, &params.condition)).collect();
+    let missing: Vec<String> = counted
+        .iter()
+        .filter_map(|object| lacks(object, &params.condition))
+        .collect();
     (!missing.is_empty()).then(|| missing.join("; "))
 }
 
@@ -284,7 +358,10 @@ fn lacks(object: &Value, condition: &str) -> Option<String> {
         let found = object::condition(object, condition);
         return match found.and_then(|found| found["status"].as_str()) {
             Some("True") => None,
-            Some(_) => Some(format!("{title} is not {condition}: {}", found.map(object::explain).unwrap_or_default())),
+            Some(_) => Some(format!(
+                "{title} is not {condition}: {}",
+                found.map(object::explain).unwrap_or_default()
+            )),
             None => Some(format!("{title} has no condition {condition}")),
         };
     }

@@ -2,6 +2,12 @@
 //! output, the step, then pure request building and classification, then tests.
 
 pub mod kube_apply;
+pub mod kube_delete;
+pub mod kube_events;
+pub mod kube_exec;
+pub mod kube_logs;
+pub mod kube_restart;
+pub mod kube_top;
 pub mod kube_wait;
 pub mod noop;
 pub mod process;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::kube::core::params::{
-    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+    PropagationPolicy,
 };
 use ::kube::core::subresource::LogParams;
 use ::kube::core::{Request, request};
@@ -47,13 +48,19 @@ impl Selection {
     /// Everything in a namespace.
     #[must_use]
     pub fn all_in(namespace: &str) -> Self {
-        Self { namespace: Some(namespace.to_owned()), ..Self::default() }
+        Self {
+            namespace: Some(namespace.to_owned()),
+            ..Self::default()
+        }
     }
 
     /// What has these labels in a namespace.
     #[must_use]
     pub fn labelled(namespace: &str, labels: &str) -> Self {
-        Self { labels: Some(labels.to_owned()), ..Self::all_in(namespace) }
+        Self {
+            labels: Some(labels.to_owned()),
+            ..Self::all_in(namespace)
+        }
     }
 }
 
@@ -88,7 +95,10 @@ impl Kube {
     /// A cluster behind this client.
     #[must_use]
     pub fn new(client: ::kube::Client) -> Self {
-        Self { client, resources: Arc::default() }
+        Self {
+            client,
+            resources: Arc::default(),
+        }
     }
 
     /// The client itself, for what needs an upgraded connection (exec, port-forward).
@@ -98,21 +108,40 @@ impl Kube {
     }
 
     pub(super) fn remembered(&self, api_version: &str, kind: &str) -> Option<Resource> {
-        let known = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(api_version.to_owned(), kind.to_owned())).cloned()
+        let known = self
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(&(api_version.to_owned(), kind.to_owned()))
+            .cloned()
     }
 
     pub(super) fn remember(&self, resource: &Resource) {
-        let mut known = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert((resource.api_version.clone(), resource.kind.clone()), resource.clone());
+        let mut known = self
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(
+            (resource.api_version.clone(), resource.kind.clone()),
+            resource.clone(),
+        );
     }
 
     /// Whatever stands at a path; `None` when nothing does.
     ///
     /// # Errors
     /// [`StepError`] by class.
-    pub async fn get_path(&self, path: &str, subject: &Subject) -> Result<Option<Value>, StepError> {
-        let build = || http::Request::get(path).body(Vec::new()).map_err(request::Error::BuildRequest);
+    pub async fn get_path(
+        &self,
+        path: &str,
+        subject: &Subject,
+    ) -> Result<Option<Value>, StepError> {
+        let build = || {
+            http::Request::get(path)
+                .body(Vec::new())
+                .map_err(request::Error::BuildRequest)
+        };
         parse_optional(self.send(build, subject).await?, subject)
     }
 
@@ -128,30 +157,50 @@ impl Kube {
     ) -> Result<Option<Value>, StepError> {
         let subject = subject("get", resource, namespace, Some(name));
         let request = Request::new(resource.path(namespace));
-        parse_optional(self.send(|| request.get(name, &GetParams::default()), &subject).await?, &subject)
+        parse_optional(
+            self.send(|| request.get(name, &GetParams::default()), &subject)
+                .await?,
+            &subject,
+        )
     }
 
     /// All objects of a selection, page by page. Each carries its `apiVersion` and `kind`, which a list leaves out.
     ///
     /// # Errors
     /// [`StepError`] by class.
-    pub async fn list(&self, resource: &Resource, selection: &Selection) -> Result<Vec<Value>, StepError> {
+    pub async fn list(
+        &self,
+        resource: &Resource,
+        selection: &Selection,
+    ) -> Result<Vec<Value>, StepError> {
         let namespace = selection.namespace.as_deref();
         let subject = subject("list", resource, namespace, None);
         let request = Request::new(resource.path(namespace));
-        let mut params = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        let mut params = ListParams {
+            limit: Some(PAGE),
+            ..ListParams::default()
+        };
         params.label_selector.clone_from(&selection.labels);
         params.field_selector.clone_from(&selection.fields);
         let mut objects = Vec::new();
         loop {
-            let text = self.send(|| request.list(&params), &subject).await?.ok_or_else(|| {
-                StepError::permanent("kube.not_found", format!("could not {subject}: the cluster serves no such kind"))
-            })?;
+            let text = self
+                .send(|| request.list(&params), &subject)
+                .await?
+                .ok_or_else(|| {
+                    StepError::permanent(
+                        "kube.not_found",
+                        format!("could not {subject}: the cluster serves no such kind"),
+                    )
+                })?;
             let mut page = parse(&text, &subject)?;
             if let Value::Array(items) = page["items"].take() {
                 objects.extend(items.into_iter().map(|item| typed(item, resource)));
             }
-            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
+            match page["metadata"]["continue"]
+                .as_str()
+                .filter(|token| !token.is_empty())
+            {
                 Some(token) => params.continue_token = Some(token.to_owned()),
                 None => return Ok(objects),
             }
@@ -175,7 +224,12 @@ impl Kube {
         params.force = mode.force;
         params.dry_run = mode.dry_run;
         let request = Request::new(resource.path(namespace));
-        let text = self.send(|| request.patch(name, &params, &Patch::Apply(object)), &subject).await?;
+        let text = self
+            .send(
+                || request.patch(name, &params, &Patch::Apply(object)),
+                &subject,
+            )
+            .await?;
         present(text, &subject)
     }
 
@@ -191,9 +245,17 @@ impl Kube {
         patch: &Value,
     ) -> Result<Value, StepError> {
         let subject = subject("patch", resource, namespace, Some(name));
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let request = Request::new(resource.path(namespace));
-        let text = self.send(|| request.patch(name, &params, &Patch::Merge(patch)), &subject).await?;
+        let text = self
+            .send(
+                || request.patch(name, &params, &Patch::Merge(patch)),
+                &subject,
+            )
+            .await?;
         present(text, &subject)
     }
 
@@ -211,7 +273,12 @@ impl Kube {
         let subject = subject("update", resource, namespace, Some(name));
         let body = object.to_string().into_bytes();
         let request = Request::new(resource.path(namespace));
-        let text = self.send(|| request.replace(name, &by_flowctl(), body.clone()), &subject).await?;
+        let text = self
+            .send(
+                || request.replace(name, &by_flowctl(), body.clone()),
+                &subject,
+            )
+            .await?;
         present(text, &subject)
     }
 
@@ -225,10 +292,17 @@ impl Kube {
         namespace: Option<&str>,
         object: &Value,
     ) -> Result<Value, StepError> {
-        let subject = subject("create", resource, namespace, Some(super::object::name(object)));
+        let subject = subject(
+            "create",
+            resource,
+            namespace,
+            Some(super::object::name(object)),
+        );
         let body = object.to_string().into_bytes();
         let request = Request::new(resource.path(namespace));
-        let text = self.send(|| request.create(&by_flowctl(), body.clone()), &subject).await?;
+        let text = self
+            .send(|| request.create(&by_flowctl(), body.clone()), &subject)
+            .await?;
         present(text, &subject)
     }
 
@@ -247,12 +321,17 @@ impl Kube {
         let subject = subject("delete", resource, namespace, Some(name));
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: uid
-                .map(|uid| Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
+            preconditions: uid.map(|uid| Preconditions {
+                uid: Some(uid.to_owned()),
+                ..Preconditions::default()
+            }),
             ..DeleteParams::default()
         };
         let request = Request::new(resource.path(namespace));
-        Ok(self.send(|| request.delete(name, &params), &subject).await?.is_some())
+        Ok(self
+            .send(|| request.delete(name, &params), &subject)
+            .await?
+            .is_some())
     }
 
     /// The log of a container of a pod; `None` when the pod is not there.
@@ -290,17 +369,24 @@ impl Kube {
             let request = build().map_err(|error| {
                 StepError::permanent("kube.request", format!("could not {subject}: {error}"))
             })?;
-            let error = match tokio::time::timeout(CALL_DEADLINE, self.client.request_text(request)).await {
+            let error = match tokio::time::timeout(CALL_DEADLINE, self.client.request_text(request))
+                .await
+            {
                 Ok(Ok(text)) => return Ok(Some(text)),
                 Ok(Err(error)) if is_not_found(&error) => return Ok(None),
                 Ok(Err(error)) => classify(&error, subject),
                 Err(_) => StepError::transient(
                     "kube.no_answer",
-                    format!("could not {subject}: no answer within {} s", CALL_DEADLINE.as_secs()),
+                    format!(
+                        "could not {subject}: no answer within {} s",
+                        CALL_DEADLINE.as_secs()
+                    ),
                 ),
             };
             match pauses.next() {
-                Some(pause) if error.class == ErrorClass::Transient => tokio::time::sleep(*pause).await,
+                Some(pause) if error.class == ErrorClass::Transient => {
+                    tokio::time::sleep(*pause).await
+                }
                 _ => return Err(error),
             }
         }
@@ -308,10 +394,18 @@ impl Kube {
 }
 
 fn by_flowctl() -> PostParams {
-    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
 }
 
-fn subject(verb: &'static str, resource: &Resource, namespace: Option<&str>, name: Option<&str>) -> Subject {
+fn subject(
+    verb: &'static str,
+    resource: &Resource,
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> Subject {
     Subject {
         verb,
         resource: resource.qualified(),
@@ -322,7 +416,10 @@ fn subject(verb: &'static str, resource: &Resource, namespace: Option<&str>, nam
 
 fn parse(text: &str, subject: &Subject) -> Result<Value, StepError> {
     serde_json::from_str(text).map_err(|error| {
-        StepError::permanent("kube.protocol", format!("could not {subject}: the answer is not JSON: {error}"))
+        StepError::permanent(
+            "kube.protocol",
+            format!("could not {subject}: the answer is not JSON: {error}"),
+        )
     })
 }
 
@@ -332,7 +429,10 @@ fn parse_optional(text: Option<String>, subject: &Subject) -> Result<Option<Valu
 
 fn present(text: Option<String>, subject: &Subject) -> Result<Value, StepError> {
     let text = text.ok_or_else(|| {
-        StepError::permanent("kube.not_found", format!("could not {subject}: the object or its namespace is not there"))
+        StepError::permanent(
+            "kube.not_found",
+            format!("could not {subject}: the object or its namespace is not there"),
+        )
     })?;
     parse(&text, subject)
 }

@@ -40,7 +40,11 @@ impl Choice<'_> {
     /// [`StepError`] by class.
     pub async fn of(&self, kube: &Kube, resource: &Resource) -> Result<Vec<Value>, StepError> {
         if let Some(name) = self.name {
-            return Ok(kube.get(resource, self.namespace, name).await?.into_iter().collect());
+            return Ok(kube
+                .get(resource, self.namespace, name)
+                .await?
+                .into_iter()
+                .collect());
         }
         let selection = Selection {
             namespace: self.namespace.map(str::to_owned),
@@ -67,12 +71,25 @@ fn alternatives(all: &[Value], plural: &str, by_labels: bool) -> String {
     let (what, mut known) = if by_labels {
         ("labels", pods::labels(all))
     } else {
-        ("names", all.iter().map(|object| super::object::name(object).to_owned()).collect())
+        (
+            "names",
+            all.iter()
+                .map(|object| super::object::name(object).to_owned())
+                .collect(),
+        )
     };
     let more = known.len().saturating_sub(MOST_LABELS);
     known.truncate(MOST_LABELS);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("the {} {plural} there have these {what}: {}{more}", all.len(), known.join(", "))
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!(
+        "the {} {plural} there have these {what}: {}{more}",
+        all.len(),
+        known.join(", ")
+    )
 }
 
 /// Says what is wrong with a combination of `selector` and `name`.
@@ -82,7 +99,9 @@ fn alternatives(all: &[Value], plural: &str, by_labels: bool) -> String {
 pub fn check(selector: Option<&str>, name: Option<&str>) -> Result<(), String> {
     match (selector, name) {
         (Some(_), Some(_)) => Err("`selector` and `name` exclude each other".to_owned()),
-        (Some(""), _) | (_, Some("")) => Err("an empty `selector` or `name` chooses nothing".to_owned()),
+        (Some(""), _) | (_, Some("")) => {
+            Err("an empty `selector` or `name` chooses nothing".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -97,9 +116,15 @@ mod tests {
     fn a_choice_that_found_nothing_is_told_what_there_is() {
         let pod = json!({"metadata": {"name": "trino-worker-1", "labels": {"app": "trino", "component": "worker"}}});
         let words = alternatives(std::slice::from_ref(&pod), "pods", true);
-        assert_eq!(words, "the 1 pods there have these labels: app=trino, component=worker");
+        assert_eq!(
+            words,
+            "the 1 pods there have these labels: app=trino, component=worker"
+        );
         assert!(alternatives(&[pod], "pods", false).contains("names: trino-worker-1"));
-        assert_eq!(alternatives(&[], "pods", true), "there are no pods there at all");
+        assert_eq!(
+            alternatives(&[], "pods", true),
+            "there are no pods there at all"
+        );
     }
 
     #[test]

@@ -27,7 +27,11 @@ impl Clients {
     /// # Errors
     /// Permanent, when the target names no cluster or its kubeconfig cannot be used.
     pub async fn kube(&self) -> Result<Kube, StepError> {
-        let settings = || self.target.as_ref().and_then(|target| target.kubernetes.as_ref());
+        let settings = || {
+            self.target
+                .as_ref()
+                .and_then(|target| target.kubernetes.as_ref())
+        };
         let connect = || async {
             let settings = settings().ok_or_else(|| {
                 StepError::permanent("kube.no_target", "the target names no Kubernetes cluster")
@@ -52,16 +56,34 @@ async fn config(settings: &Kubernetes) -> Result<Config, StepError> {
         None => Kubeconfig::read(),
     }
     .map_err(|error| unusable(format!("the kubeconfig could not be read: {error}")))?;
-    let contexts: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    let contexts: Vec<&str> = kubeconfig
+        .contexts
+        .iter()
+        .map(|context| context.name.as_str())
+        .collect();
     if !contexts.contains(&settings.context.as_str()) {
-        let known = if contexts.is_empty() { "none".to_owned() } else { contexts.join(", ") };
-        return Err(unusable(format!("the kubeconfig has no context `{}`; it has {known}", settings.context)));
+        let known = if contexts.is_empty() {
+            "none".to_owned()
+        } else {
+            contexts.join(", ")
+        };
+        return Err(unusable(format!(
+            "the kubeconfig has no context `{}`; it has {known}",
+            settings.context
+        )));
     }
-    let options =
-        KubeConfigOptions { context: Some(settings.context.clone()), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| {
-        unusable(format!("the context `{}` cannot be used: {error}", settings.context))
-    })
+    let options = KubeConfigOptions {
+        context: Some(settings.context.clone()),
+        ..KubeConfigOptions::default()
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| {
+            unusable(format!(
+                "the context `{}` cannot be used: {error}",
+                settings.context
+            ))
+        })
 }
 
 fn client(mut config: Config) -> Result<Kube, StepError> {
@@ -71,7 +93,10 @@ fn client(mut config: Config) -> Result<Kube, StepError> {
     // The process-wide provider may have been chosen by another client already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = ::kube::Client::try_from(config).map_err(|error| {
-        StepError::permanent("kube.kubeconfig", format!("the cluster's settings cannot be used: {error}"))
+        StepError::permanent(
+            "kube.kubeconfig",
+            format!("the cluster's settings cannot be used: {error}"),
+        )
     })?;
     Ok(Kube::new(client))
 }
@@ -100,18 +125,35 @@ mod tests {
         std::fs::write(&path, KUBECONFIG).unwrap();
         let path = path.to_str().unwrap().to_owned();
 
-        let wrong = Kubernetes { kubeconfig: Some(path.clone()), context: "lab".into() };
+        let wrong = Kubernetes {
+            kubeconfig: Some(path.clone()),
+            context: "lab".into(),
+        };
         let error = config(&wrong).await.unwrap_err();
         assert_eq!(error.code, "kube.kubeconfig");
-        assert!(error.message.contains("`lab`") && error.message.contains("prod, stage"), "{error}");
+        assert!(
+            error.message.contains("`lab`") && error.message.contains("prod, stage"),
+            "{error}"
+        );
 
-        let right = Kubernetes { kubeconfig: Some(path), context: "stage".into() };
-        assert_eq!(config(&right).await.unwrap().default_namespace, "blue", "the given context, not the current one");
+        let right = Kubernetes {
+            kubeconfig: Some(path),
+            context: "stage".into(),
+        };
+        assert_eq!(
+            config(&right).await.unwrap().default_namespace,
+            "blue",
+            "the given context, not the current one"
+        );
     }
 
     #[tokio::test]
     async fn without_a_cluster_the_answer_says_what_to_add() {
-        let error = Clients::new(None, crate::secret::Secrets::default()).kube().await.err().unwrap();
+        let error = Clients::new(None, crate::secret::Secrets::default())
+            .kube()
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.code, "kube.no_target");
         assert!(error.help.unwrap().contains("kubernetes:"));
     }

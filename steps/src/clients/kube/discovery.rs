@@ -36,7 +36,12 @@ impl Resource {
     /// A kind of the core group that lives in a namespace.
     #[must_use]
     pub fn core(kind: &str, plural: &str) -> Self {
-        Self { api_version: "v1".into(), kind: kind.into(), plural: plural.into(), namespaced: true }
+        Self {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            plural: plural.into(),
+            namespaced: true,
+        }
     }
 
     /// `deployments.apps`, as `kubectl auth can-i` wants it.
@@ -61,7 +66,11 @@ impl Resource {
 
 /// Where an API version is served.
 fn root(api_version: &str) -> String {
-    if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") }
+    if api_version.contains('/') {
+        format!("/apis/{api_version}")
+    } else {
+        format!("/api/{api_version}")
+    }
 }
 
 /// The resource of this kind in an `APIResourceList`; subresources are passed over.
@@ -86,9 +95,16 @@ impl Kube {
         if let Some(known) = self.remembered(api_version, kind) {
             return Ok(known);
         }
-        let subject =
-            Subject { verb: "discover", resource: format!("{api_version} {kind}"), namespace: None, name: None };
-        let list = self.get_path(&root(api_version), &subject).await?.unwrap_or(Value::Null);
+        let subject = Subject {
+            verb: "discover",
+            resource: format!("{api_version} {kind}"),
+            namespace: None,
+            name: None,
+        };
+        let list = self
+            .get_path(&root(api_version), &subject)
+            .await?
+            .unwrap_or(Value::Null);
         let found = find(&list, api_version, kind).ok_or_else(|| {
             StepError::permanent("kube.unknown_kind", format!("the cluster serves no `{kind}` in `{api_version}`"))
                 .help(format!("install its CustomResourceDefinition first, or correct the apiVersion: kubectl api-resources | grep -i {kind}"))
@@ -112,9 +128,15 @@ mod tests {
             {"name": "things", "kind": "Thing", "namespaced": false}
         ]});
         let deployment = find(&list, "apps/v1", "Deployment").unwrap();
-        assert_eq!(deployment.path(Some("shop")), "/apis/apps/v1/namespaces/shop/deployments");
+        assert_eq!(
+            deployment.path(Some("shop")),
+            "/apis/apps/v1/namespaces/shop/deployments"
+        );
         assert_eq!(deployment.qualified(), "deployments.apps");
-        assert_eq!(find(&list, "apps/v1", "Thing").unwrap().path(Some("shop")), "/apis/apps/v1/things");
+        assert_eq!(
+            find(&list, "apps/v1", "Thing").unwrap().path(Some("shop")),
+            "/apis/apps/v1/things"
+        );
         assert_eq!(find(&list, "apps/v1", "Other"), None);
         assert_eq!(Resource::pods().path(None), "/api/v1/pods");
     }

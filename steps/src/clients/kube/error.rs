@@ -38,12 +38,19 @@ impl fmt::Display for Subject {
 impl Subject {
     /// The command that tells whether the right is there.
     fn can_i(&self) -> String {
-        let namespace = self.namespace.as_ref().map(|n| format!(" -n {n}")).unwrap_or_default();
+        let namespace = self
+            .namespace
+            .as_ref()
+            .map(|n| format!(" -n {n}"))
+            .unwrap_or_default();
         let (resource, sub) = match self.resource.split_once('/') {
             Some((resource, sub)) => (resource, format!(" --subresource={sub}")),
             None => (self.resource.as_str(), String::new()),
         };
-        format!("kubectl auth can-i {} {resource}{sub}{namespace}", self.verb)
+        format!(
+            "kubectl auth can-i {} {resource}{sub}{namespace}",
+            self.verb
+        )
     }
 }
 
@@ -59,7 +66,9 @@ pub fn classify(error: &::kube::Error, subject: &Subject) -> StepError {
     use ::kube::Error;
     match error {
         Error::Api(status) => classify_status(status, subject),
-        Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => unreachable_server(error, subject),
+        Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
+            unreachable_server(error, subject)
+        }
         Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => classify_status(
             &Status::failure("the connection was not upgraded", "").with_code(code.as_u16()),
             subject,
@@ -67,8 +76,11 @@ pub fn classify(error: &::kube::Error, subject: &Subject) -> StepError {
         Error::UpgradeConnection(_) => {
             StepError::transient("kube.upgrade", format!("could not {subject}: {error}"))
         }
-        Error::Auth(_) => StepError::permanent("kube.credentials", format!("could not {subject}: {error}"))
-            .help("the kubeconfig's credentials could not be used; try the same context with kubectl"),
+        Error::Auth(_) => {
+            StepError::permanent("kube.credentials", format!("could not {subject}: {error}")).help(
+                "the kubeconfig's credentials could not be used; try the same context with kubectl",
+            )
+        }
         _ => StepError::permanent("kube.protocol", format!("could not {subject}: {error}")),
     }
 }
@@ -96,7 +108,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn has_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inside = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
         if error.is::<rustls::Error>() || inside.is_some_and(|inner| inner.is::<rustls::Error>()) {
             return true;
         }
@@ -108,23 +122,38 @@ fn has_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
 /// What a status object means for the attempt.
 #[must_use]
 pub fn classify_status(status: &Status, subject: &Subject) -> StepError {
-    let said = if status.message.is_empty() { &status.reason } else { &status.message };
-    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    let said = if status.message.is_empty() {
+        &status.reason
+    } else {
+        &status.message
+    };
+    let causes = status
+        .details
+        .as_ref()
+        .map(|details| details.causes.as_slice())
+        .unwrap_or_default();
     let cause = |reason: &str| causes.iter().any(|cause| cause.reason == reason);
-    let new = |class, code: &str| StepError::new(class, code, format!("could not {subject}: {said}"));
+    let new =
+        |class, code: &str| StepError::new(class, code, format!("could not {subject}: {said}"));
     use ErrorClass::{Permanent, Transient};
     match status.code {
-        401 => new(Permanent, "kube.unauthorized")
-            .help("the API server does not accept the context's credentials; they may have expired"),
+        401 => new(Permanent, "kube.unauthorized").help(
+            "the API server does not accept the context's credentials; they may have expired",
+        ),
         403 if cause("NamespaceTerminating") => new(Transient, "kube.namespace_terminating"),
         403 => new(Permanent, "kube.forbidden").help(subject.can_i()),
         404 => new(Permanent, "kube.not_found"),
         409 if cause("FieldManagerConflict") => {
-            let fields: Vec<String> =
-                causes.iter().map(|cause| format!("{} ({})", cause.field, cause.message)).collect();
+            let fields: Vec<String> = causes
+                .iter()
+                .map(|cause| format!("{} ({})", cause.field, cause.message))
+                .collect();
             StepError::permanent(
                 "kube.conflict",
-                format!("could not {subject}: other managers own these fields: {}", fields.join("; ")),
+                format!(
+                    "could not {subject}: other managers own these fields: {}",
+                    fields.join("; ")
+                ),
             )
             .help("leave these fields to their owner, or set `force: true` to take them over")
         }
@@ -134,7 +163,14 @@ pub fn classify_status(status: &Status, subject: &Subject) -> StepError {
         410 => new(Transient, "kube.expired"),
         400 => new(Permanent, "kube.bad_request"),
         422 => new(Permanent, "kube.invalid"),
-        429 | 500..=599 => new(Transient, if status.code == 429 { "kube.too_many_requests" } else { "kube.server_error" }),
+        429 | 500..=599 => new(
+            Transient,
+            if status.code == 429 {
+                "kube.too_many_requests"
+            } else {
+                "kube.server_error"
+            },
+        ),
         _ => new(Permanent, "kube.refused"),
     }
 }
@@ -161,29 +197,78 @@ mod tests {
     #[test]
     fn the_class_follows_code_and_reason() {
         for (code, reason, class, name) in [
-            (401, "Unauthorized", ErrorClass::Permanent, "kube.unauthorized"),
+            (
+                401,
+                "Unauthorized",
+                ErrorClass::Permanent,
+                "kube.unauthorized",
+            ),
             (403, "Forbidden", ErrorClass::Permanent, "kube.forbidden"),
             (404, "NotFound", ErrorClass::Permanent, "kube.not_found"),
-            (409, "AlreadyExists", ErrorClass::Permanent, "kube.already_exists"),
-            (409, "Conflict", ErrorClass::Transient, "kube.changed_meanwhile"),
+            (
+                409,
+                "AlreadyExists",
+                ErrorClass::Permanent,
+                "kube.already_exists",
+            ),
+            (
+                409,
+                "Conflict",
+                ErrorClass::Transient,
+                "kube.changed_meanwhile",
+            ),
             (410, "Expired", ErrorClass::Transient, "kube.expired"),
             (422, "Invalid", ErrorClass::Permanent, "kube.invalid"),
-            (429, "TooManyRequests", ErrorClass::Transient, "kube.too_many_requests"),
-            (500, "InternalError", ErrorClass::Transient, "kube.server_error"),
-            (503, "ServiceUnavailable", ErrorClass::Transient, "kube.server_error"),
+            (
+                429,
+                "TooManyRequests",
+                ErrorClass::Transient,
+                "kube.too_many_requests",
+            ),
+            (
+                500,
+                "InternalError",
+                ErrorClass::Transient,
+                "kube.server_error",
+            ),
+            (
+                503,
+                "ServiceUnavailable",
+                ErrorClass::Transient,
+                "kube.server_error",
+            ),
         ] {
             let error = classify_status(&status(code, reason), &subject());
-            assert_eq!((error.class, error.code.as_str()), (class, name), "{code} {reason}");
+            assert_eq!(
+                (error.class, error.code.as_str()),
+                (class, name),
+                "{code} {reason}"
+            );
         }
     }
 
     #[test]
     fn forbidden_names_verb_resource_and_the_command_that_tells() {
         let error = classify_status(&status(403, "Forbidden"), &subject());
-        assert!(error.message.starts_with("could not patch deployments.apps `web` in namespace `shop`"));
-        assert_eq!(error.help.as_deref(), Some("kubectl auth can-i patch deployments.apps -n shop"));
-        let logs = Subject { verb: "get", resource: "pods/log".into(), namespace: None, name: None };
-        assert_eq!(logs.can_i(), "kubectl auth can-i get pods --subresource=log");
+        assert!(
+            error
+                .message
+                .starts_with("could not patch deployments.apps `web` in namespace `shop`")
+        );
+        assert_eq!(
+            error.help.as_deref(),
+            Some("kubectl auth can-i patch deployments.apps -n shop")
+        );
+        let logs = Subject {
+            verb: "get",
+            resource: "pods/log".into(),
+            namespace: None,
+            name: None,
+        };
+        assert_eq!(
+            logs.can_i(),
+            "kubectl auth can-i get pods --subresource=log"
+        );
     }
 
     fn with_cause(code: u16, reason: &str, field: &str, message: &str) -> Status {
@@ -192,33 +277,61 @@ mod tests {
             group: "apps".into(),
             kind: "deployments".into(),
             uid: String::new(),
-            causes: vec![StatusCause { reason: reason.into(), message: message.into(), field: field.into() }],
+            causes: vec![StatusCause {
+                reason: reason.into(),
+                message: message.into(),
+                field: field.into(),
+            }],
             retry_after_seconds: 0,
         })
     }
 
     #[test]
     fn a_field_conflict_names_the_field_and_its_manager() {
-        let answer = with_cause(409, "FieldManagerConflict", ".spec.replicas", "conflict with \"helm-controller\"");
+        let answer = with_cause(
+            409,
+            "FieldManagerConflict",
+            ".spec.replicas",
+            "conflict with \"helm-controller\"",
+        );
         let error = classify_status(&answer, &subject());
-        assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "kube.conflict"));
-        assert!(error.message.contains(".spec.replicas") && error.message.contains("helm-controller"));
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ErrorClass::Permanent, "kube.conflict")
+        );
+        assert!(
+            error.message.contains(".spec.replicas") && error.message.contains("helm-controller")
+        );
     }
 
     #[test]
     fn a_namespace_on_its_way_out_is_worth_waiting_for() {
-        let answer = with_cause(403, "NamespaceTerminating", "", "namespace shop is being terminated");
-        assert_eq!(classify_status(&answer, &subject()).class, ErrorClass::Transient);
+        let answer = with_cause(
+            403,
+            "NamespaceTerminating",
+            "",
+            "namespace shop is being terminated",
+        );
+        assert_eq!(
+            classify_status(&answer, &subject()).class,
+            ErrorClass::Transient
+        );
     }
 
     #[test]
     fn a_broken_connection_is_transient_and_a_bad_certificate_is_not() {
         let broken = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let error = classify(&::kube::Error::Service(Box::new(broken)), &subject());
-        assert_eq!((error.class, error.code.as_str()), (ErrorClass::Transient, "kube.unreachable"));
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ErrorClass::Transient, "kube.unreachable")
+        );
 
         let tls = std::io::Error::other(rustls::Error::HandshakeNotComplete);
         let error = classify(&::kube::Error::Service(Box::new(tls)), &subject());
-        assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "kube.tls"));
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ErrorClass::Permanent, "kube.tls")
+        );
     }
 }

@@ -36,12 +36,37 @@ pub(crate) struct FakeServer(Arc<Mutex<World>>);
 
 /// Kinds by API version: kind, plural, in a namespace.
 const SERVED: &[(&str, &[(&str, &str, bool)])] = &[
-    ("/api/v1", &[("Pod", "pods", true), ("ConfigMap", "configmaps", true), ("Secret", "secrets", true),
-        ("Service", "services", true), ("Event", "events", true), ("Namespace", "namespaces", false), ("Node", "nodes", false)]),
-    ("/apis/apps/v1", &[("Deployment", "deployments", true), ("ReplicaSet", "replicasets", true)]),
-    ("/apis/metrics.k8s.io/v1beta1", &[("PodMetrics", "pods", true)]),
-    ("/apis/helm.toolkit.fluxcd.io/v2", &[("HelmRelease", "helmreleases", true)]),
-    ("/apis/source.toolkit.fluxcd.io/v1", &[("HelmRepository", "helmrepositories", true)]),
+    (
+        "/api/v1",
+        &[
+            ("Pod", "pods", true),
+            ("ConfigMap", "configmaps", true),
+            ("Secret", "secrets", true),
+            ("Service", "services", true),
+            ("Event", "events", true),
+            ("Namespace", "namespaces", false),
+            ("Node", "nodes", false),
+        ],
+    ),
+    (
+        "/apis/apps/v1",
+        &[
+            ("Deployment", "deployments", true),
+            ("ReplicaSet", "replicasets", true),
+        ],
+    ),
+    (
+        "/apis/metrics.k8s.io/v1beta1",
+        &[("PodMetrics", "pods", true)],
+    ),
+    (
+        "/apis/helm.toolkit.fluxcd.io/v2",
+        &[("HelmRelease", "helmreleases", true)],
+    ),
+    (
+        "/apis/source.toolkit.fluxcd.io/v1",
+        &[("HelmRepository", "helmrepositories", true)],
+    ),
 ];
 
 impl FakeServer {
@@ -65,9 +90,15 @@ impl FakeServer {
             version => format!("/api/{version}"),
         };
         let (_, kinds) = SERVED.iter().find(|(served, _)| *served == root).unwrap();
-        let (_, plural, _) = kinds.iter().find(|(kind, ..)| *kind == object::kind(&object)).unwrap();
+        let (_, plural, _) = kinds
+            .iter()
+            .find(|(kind, ..)| *kind == object::kind(&object))
+            .unwrap();
         let path = match object::namespace(&object) {
-            Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}/{}", object::name(&object)),
+            Some(namespace) => format!(
+                "{root}/namespaces/{namespace}/{plural}/{}",
+                object::name(&object)
+            ),
             None => format!("{root}/{plural}/{}", object::name(&object)),
         };
         self.world().objects.insert(path, object);
@@ -95,7 +126,11 @@ impl FakeServer {
     /// The calls that write.
     pub(crate) fn writes(&self) -> Vec<String> {
         let calls = self.calls();
-        calls.iter().filter(|call| call.method != "GET").map(|call| format!("{} {}", call.method, call.path)).collect()
+        calls
+            .iter()
+            .filter(|call| call.method != "GET")
+            .map(|call| format!("{} {}", call.method, call.path))
+            .collect()
     }
 
     /// A client of it.
@@ -117,7 +152,12 @@ impl FakeServer {
                     Value::String(text) => text,
                     answer => answer.to_string(),
                 };
-                Ok::<_, Infallible>(http::Response::builder().status(code).body(Body::from(text.into_bytes())).unwrap())
+                Ok::<_, Infallible>(
+                    http::Response::builder()
+                        .status(code)
+                        .body(Body::from(text.into_bytes()))
+                        .unwrap(),
+                )
             }
         });
         Kube::new(::kube::Client::new(service, "default"))
@@ -127,7 +167,9 @@ impl FakeServer {
         let mut world = self.world();
         world.calls.push(call.clone());
         let mut hook = world.hook.take();
-        let answered = hook.as_mut().and_then(|hook| hook(call, &mut world.objects));
+        let answered = hook
+            .as_mut()
+            .and_then(|hook| hook(call, &mut world.objects));
         world.hook = hook;
         if let Some(answer) = answered {
             return answer;
@@ -154,10 +196,16 @@ impl World {
             return (200, found.clone());
         }
         let plural = call.path.rsplit('/').next().unwrap_or_default();
-        let Some(root) = SERVED.iter().map(|(root, _)| *root).find(|root| call.path.starts_with(root)) else {
+        let Some(root) = SERVED
+            .iter()
+            .map(|(root, _)| *root)
+            .find(|root| call.path.starts_with(root))
+        else {
             return refusal(404, "NotFound", "not found");
         };
-        let listed = SERVED.iter().any(|(served, kinds)| *served == root && kinds.iter().any(|(_, p, _)| *p == plural));
+        let listed = SERVED
+            .iter()
+            .any(|(served, kinds)| *served == root && kinds.iter().any(|(_, p, _)| *p == plural));
         if !listed {
             return refusal(404, "NotFound", "not found");
         }
@@ -182,10 +230,15 @@ impl World {
         let mut object = match (&former, call.query.contains("fieldValidation")) {
             // A merge patch; an apply is taken as a whole.
             (Some(former), false) if call.method == "PATCH" => merged(former.clone(), &call.body),
-            (None, false) if call.method == "PATCH" => return refusal(404, "NotFound", "not found"),
+            (None, false) if call.method == "PATCH" => {
+                return refusal(404, "NotFound", "not found");
+            }
             _ => call.body.clone(),
         };
-        let uid = former.as_ref().map_or_else(|| format!("uid-{}", self.version), |former| object::uid(former).to_owned());
+        let uid = former.as_ref().map_or_else(
+            || format!("uid-{}", self.version),
+            |former| object::uid(former).to_owned(),
+        );
         object["metadata"]["uid"] = json!(uid);
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.objects.insert(path, object.clone());
@@ -211,15 +264,29 @@ fn merged(mut object: Value, patch: &Value) -> Value {
 
 /// Whether an object has the labels of a query; only `key=value,…` is understood.
 fn selected(object: &Value, query: &str) -> bool {
-    let Some(selector) = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")) else { return true };
-    selector.replace("%2C", ",").replace("%3D", "=").replace("%2F", "/").split(',').all(|pair| {
-        pair.split_once('=').is_some_and(|(key, value)| object["metadata"]["labels"][key] == value)
-    })
+    let Some(selector) = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("labelSelector="))
+    else {
+        return true;
+    };
+    selector
+        .replace("%2C", ",")
+        .replace("%3D", "=")
+        .replace("%2F", "/")
+        .split(',')
+        .all(|pair| {
+            pair.split_once('=')
+                .is_some_and(|(key, value)| object["metadata"]["labels"][key] == value)
+        })
 }
 
 /// A refusal as the API server words it.
 pub(crate) fn refusal(code: u16, reason: &str, message: &str) -> (u16, Value) {
-    (code, json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}))
+    (
+        code,
+        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}),
+    )
 }
 
 /// A pod in this state.

@@ -10,8 +10,9 @@ use crate::error::StepError;
 /// # Errors
 /// Permanent, `kube.manifest`, naming the file and the document.
 pub fn parse(path: &str, text: &str) -> Result<Vec<Value>, StepError> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| StepError::permanent("kube.manifest", format!("`{path}` is not YAML: {error}")))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| {
+        StepError::permanent("kube.manifest", format!("`{path}` is not YAML: {error}"))
+    })?;
     let mut objects = Vec::new();
     for (index, document) in documents.into_iter().enumerate() {
         let here = format!("document {} of `{path}`", index + 1);
@@ -38,9 +39,16 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Value>, StepError> {
 /// # Errors
 /// Permanent, `kube.manifest`.
 pub fn check(object: &Value, here: &str) -> Result<(), StepError> {
-    for (pointer, what) in [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")] {
+    for (pointer, what) in [
+        ("/apiVersion", "apiVersion"),
+        ("/kind", "kind"),
+        ("/metadata/name", "metadata.name"),
+    ] {
         if object::text(object, pointer).is_empty() {
-            return Err(StepError::permanent("kube.manifest", format!("{here} has no `{what}`")));
+            return Err(StepError::permanent(
+                "kube.manifest",
+                format!("{here} has no `{what}`"),
+            ));
         }
     }
     Ok(())
@@ -123,16 +131,25 @@ mod tests {
     #[test]
     fn documents_and_lists_become_objects() {
         let mut objects = parse("m.yaml", TEXT).unwrap();
-        assert_eq!(objects.iter().map(object::name).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(
+            objects.iter().map(object::name).collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
         objects.sort_by_key(wave);
-        assert_eq!(objects.iter().map(object::name).collect::<Vec<_>>(), ["b", "c", "a"]);
+        assert_eq!(
+            objects.iter().map(object::name).collect::<Vec<_>>(),
+            ["b", "c", "a"]
+        );
     }
 
     #[test]
     fn an_object_without_a_name_is_refused_with_its_place() {
         let error = parse("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n").unwrap_err();
         assert_eq!(error.code, "kube.manifest");
-        assert!(error.message.contains("document 1 of `m.yaml`") && error.message.contains("metadata.name"));
+        assert!(
+            error.message.contains("document 1 of `m.yaml`")
+                && error.message.contains("metadata.name")
+        );
     }
 
     #[test]
@@ -140,11 +157,20 @@ mod tests {
         let applied = json!({"spec": {"a": 1, "gateway": {"config": {"x": "y"}}, "list": [{"n": 1, "gone": 2}], "none": null, "off": false},
             "stringData": {"k": "v"}});
         let answer = json!({"spec": {"a": 1, "gateway": {}, "list": [{"n": 1, "more": 3}], "defaulted": 5}, "data": {"k": "dg=="}});
-        assert_eq!(pruned(&applied, &answer), ["spec.gateway.config", "spec.list[0].gone"]);
+        assert_eq!(
+            pruned(&applied, &answer),
+            ["spec.gateway.config", "spec.list[0].gone"]
+        );
     }
 
     #[test]
     fn normalised_values_are_not_pruned_ones() {
-        assert!(pruned(&json!({"cpu": "1000m", "list": [1, 2]}), &json!({"cpu": "1", "list": [1, 2, 3]})).is_empty());
+        assert!(
+            pruned(
+                &json!({"cpu": "1000m", "list": [1, 2]}),
+                &json!({"cpu": "1", "list": [1, 2, 3]})
+            )
+            .is_empty()
+        );
     }
 }

@@ -11,7 +11,9 @@ pub fn name(object: &Value) -> &str {
 /// Namespace, if it has one.
 #[must_use]
 pub fn namespace(object: &Value) -> Option<&str> {
-    object.pointer("/metadata/namespace").and_then(Value::as_str)
+    object
+        .pointer("/metadata/namespace")
+        .and_then(Value::as_str)
 }
 
 /// Its uid, or an empty text.
@@ -41,7 +43,10 @@ pub fn kind(object: &Value) -> &str {
 /// A text at a JSON pointer, or an empty one.
 #[must_use]
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A number at a JSON pointer.
@@ -53,13 +58,19 @@ pub fn number(object: &Value, pointer: &str) -> Option<i64> {
 /// A list at a JSON pointer, or an empty one.
 #[must_use]
 pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// A condition of the status by its type.
 #[must_use]
 pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(object, "/status/conditions").iter().find(|condition| condition["type"] == kind)
+    list(object, "/status/conditions")
+        .iter()
+        .find(|condition| condition["type"] == kind)
 }
 
 /// Whether a condition is `True`.
@@ -104,7 +115,10 @@ pub fn showable(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
             // kubectl keeps a whole former manifest here, a Secret's values with it.
             annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
@@ -127,7 +141,14 @@ pub fn restorable(object: &Value) -> Value {
         object.remove("status");
     }
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        for key in ["managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink"] {
+        for key in [
+            "managedFields",
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "selfLink",
+        ] {
             metadata.remove(key);
         }
     }
@@ -136,10 +157,18 @@ pub fn restorable(object: &Value) -> Value {
 
 /// Sets a text in a map of `metadata` (`labels` or `annotations`), which is made if need be.
 pub fn mark(object: &mut Value, map: &str, key: &str, value: &str) {
-    let Some(object) = object.as_object_mut() else { return };
-    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-    let Some(metadata) = metadata.as_object_mut() else { return };
-    let map = metadata.entry(map).or_insert_with(|| Value::Object(Map::new()));
+    let Some(object) = object.as_object_mut() else {
+        return;
+    };
+    let metadata = object
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Map::new()));
+    let Some(metadata) = metadata.as_object_mut() else {
+        return;
+    };
+    let map = metadata
+        .entry(map)
+        .or_insert_with(|| Value::Object(Map::new()));
     if map.is_null() {
         *map = Value::Object(Map::new());
     }
@@ -159,7 +188,10 @@ mod tests {
                 "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"k\":\"aHVudGVyMg==\"}}"}},
             "data": {"k": "aHVudGVyMg=="}, "stringData": {"j": "hunter2"}});
         let shown = showable(&secret).to_string();
-        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("aHVudGVyMg"),
+            "{shown}"
+        );
         assert!(shown.contains("\"k\":\"***\""), "the keys stay: {shown}");
         assert!(!shown.contains("managedFields"));
     }
@@ -176,6 +208,9 @@ mod tests {
     #[test]
     fn what_can_be_applied_again_has_nothing_of_the_server() {
         let object = json!({"metadata": {"name": "x", "uid": "u", "resourceVersion": "5", "labels": {"a": "b"}}, "spec": 1, "status": 2});
-        assert_eq!(restorable(&object), json!({"metadata": {"name": "x", "labels": {"a": "b"}}, "spec": 1}));
+        assert_eq!(
+            restorable(&object),
+            json!({"metadata": {"name": "x", "labels": {"a": "b"}}, "spec": 1})
+        );
     }
 }

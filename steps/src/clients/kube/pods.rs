@@ -79,14 +79,26 @@ pub fn is_ready(pod: &Value) -> bool {
 #[must_use]
 pub fn problems(pod: &Value) -> Vec<Problem> {
     let mut found: Vec<Problem> = containers(pod).filter_map(container_problem).collect();
-    if let Some(condition) = object::condition(pod, "PodScheduled").filter(|c| c["status"] == "False") {
+    if let Some(condition) =
+        object::condition(pod, "PodScheduled").filter(|c| c["status"] == "False")
+    {
         let message = object::explain(condition);
-        found.push(Problem { container: String::new(), reason: "Unschedulable".into(), message, hopeless: false });
+        found.push(Problem {
+            container: String::new(),
+            reason: "Unschedulable".into(),
+            message,
+            hopeless: false,
+        });
     }
     if object::text(pod, "/status/phase") == "Failed" {
         let message = format!("failed: {}", object::explain(&pod["status"]));
         let reason = object::text(pod, "/status/reason").to_owned();
-        found.push(Problem { container: String::new(), reason, message, hopeless: true });
+        found.push(Problem {
+            container: String::new(),
+            reason,
+            message,
+            hopeless: true,
+        });
     }
     found
 }
@@ -97,35 +109,57 @@ fn container_problem(status: &Value) -> Option<Problem> {
     let ended = ["/state/terminated", "/lastState/terminated"]
         .iter()
         .find_map(|pointer| status.pointer(pointer))
-        .map(|ended| (object::text(ended, "/reason"), object::number(ended, "/exitCode").unwrap_or(0)));
+        .map(|ended| {
+            (
+                object::text(ended, "/reason"),
+                object::number(ended, "/exitCode").unwrap_or(0),
+            )
+        });
     let waiting = object::text(status, "/state/waiting/reason");
     let words = object::text(status, "/state/waiting/message");
     let was = match ended {
-        Some(("OOMKilled", _)) => ", killed for using more memory than its limit (OOMKilled)".to_owned(),
+        Some(("OOMKilled", _)) => {
+            ", killed for using more memory than its limit (OOMKilled)".to_owned()
+        }
         Some((reason, code)) => format!(", ended with exit code {code} ({reason})"),
         None => String::new(),
     };
     let (reason, message, hopeless) = match waiting {
         "CrashLoopBackOff" => {
             let message = format!("keeps ending, {restarts} restarts{was}");
-            ("CrashLoopBackOff", message, restarts >= RESTARTS_BEFORE_HOPELESS)
+            (
+                "CrashLoopBackOff",
+                message,
+                restarts >= RESTARTS_BEFORE_HOPELESS,
+            )
         }
         "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
             let image = object::text(status, "/image");
             // The first pull error may be a network's hiccup; after its back-off it is not.
-            (waiting, format!("image `{image}` cannot be had: {words}"), waiting != "ErrImagePull")
+            (
+                waiting,
+                format!("image `{image}` cannot be had: {words}"),
+                waiting != "ErrImagePull",
+            )
         }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             (waiting, format!("cannot be started: {words}"), false)
         }
         _ => match ended {
             Some(("OOMKilled", _)) => ("OOMKilled", format!("{restarts} restarts{was}"), false),
-            Some((_, code)) if code != 0 && restarts > 0 => ("Restarted", format!("{restarts} restarts{was}"), false),
+            Some((_, code)) if code != 0 && restarts > 0 => {
+                ("Restarted", format!("{restarts} restarts{was}"), false)
+            }
             _ => return None,
         },
     };
     let message = format!("container `{container}` {message}");
-    Some(Problem { container: container.to_owned(), reason: reason.to_owned(), message, hopeless })
+    Some(Problem {
+        container: container.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        hopeless,
+    })
 }
 
 /// The pod in short.
@@ -145,10 +179,15 @@ pub fn summary(pod: &Value) -> PodSummary {
         phase: object::text(pod, "/status/phase").to_owned(),
         ready: is_ready(pod),
         terminating: is_terminating(pod),
-        restarts: containers(pod).filter_map(|status| object::number(status, "/restartCount")).sum(),
+        restarts: containers(pod)
+            .filter_map(|status| object::number(status, "/restartCount"))
+            .sum(),
         node: object::text(pod, "/spec/nodeName").to_owned(),
         images,
-        problems: problems(pod).into_iter().map(|problem| format!("{}: {}", problem.reason, problem.message)).collect(),
+        problems: problems(pod)
+            .into_iter()
+            .map(|problem| format!("{}: {}", problem.reason, problem.message))
+            .collect(),
     }
 }
 
@@ -192,7 +231,9 @@ mod tests {
     #[test]
     fn an_image_that_cannot_be_had_is_hopeless_after_its_back_off() {
         let with = |reason: &str| {
-            problems(&pod(json!({"name": "c", "image": "nowhere/x:1", "restartCount": 0, "state": {"waiting": {"reason": reason}}})))
+            problems(&pod(
+                json!({"name": "c", "image": "nowhere/x:1", "restartCount": 0, "state": {"waiting": {"reason": reason}}}),
+            ))
         };
         assert!(with("ImagePullBackOff")[0].hopeless && !with("ErrImagePull")[0].hopeless);
         assert!(with("ImagePullBackOff")[0].message.contains("nowhere/x:1"));
@@ -201,8 +242,10 @@ mod tests {
 
     #[test]
     fn a_running_container_that_was_killed_for_memory_is_a_problem_still() {
-        let found = problems(&pod(json!({"name": "c", "restartCount": 1, "state": {"running": {}},
-            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}})));
+        let found = problems(&pod(
+            json!({"name": "c", "restartCount": 1, "state": {"running": {}},
+            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}),
+        ));
         assert_eq!(found[0].reason, "OOMKilled");
         assert!(!found[0].hopeless);
     }

@@ -26,7 +26,9 @@ pub fn readiness(object: &Value) -> Readiness {
     if object.pointer("/metadata/deletionTimestamp").is_some() {
         return Waiting("is being deleted".into());
     }
-    let group = object::api_version(object).split_once('/').map_or("", |(group, _)| group);
+    let group = object::api_version(object)
+        .split_once('/')
+        .map_or("", |(group, _)| group);
     if let Some(waiting) = stale(object, group) {
         return waiting;
     }
@@ -36,19 +38,28 @@ pub fn readiness(object: &Value) -> Readiness {
         ("apps", "DaemonSet") => daemon_set(object),
         ("batch", "Job") => job(object),
         ("", "Pod") => pod(object),
-        ("", "Namespace") => awaited(text(object, "/status/phase") == "Active", "is not active yet"),
+        ("", "Namespace") => awaited(
+            text(object, "/status/phase") == "Active",
+            "is not active yet",
+        ),
         ("", "PersistentVolumeClaim") => match text(object, "/status/phase") {
             "Lost" => Failed("has lost its volume".into()),
             // Many are bound only once a pod wants them; that pod's own readiness covers it.
             _ => Ready,
         },
-        ("apiextensions.k8s.io", _) => awaited(is_true(object, "Established"), "is not established yet"),
+        ("apiextensions.k8s.io", _) => {
+            awaited(is_true(object, "Established"), "is not established yet")
+        }
         _ => by_conditions(object, group),
     }
 }
 
 fn awaited(holds: bool, missing: &str) -> Readiness {
-    if holds { Ready } else { Waiting(missing.into()) }
+    if holds {
+        Ready
+    } else {
+        Waiting(missing.into())
+    }
 }
 
 /// The controller has not looked at the newest change yet.
@@ -58,9 +69,9 @@ fn stale(object: &Value, group: &str) -> Option<Readiness> {
     let observed = number(object, "/status/observedGeneration");
     let watched = group == "apps" || group.ends_with(".toolkit.fluxcd.io");
     match observed {
-        Some(observed) if observed < generation => {
-            Some(Waiting(format!("its controller has seen generation {observed} of {generation}")))
-        }
+        Some(observed) if observed < generation => Some(Waiting(format!(
+            "its controller has seen generation {observed} of {generation}"
+        ))),
         None if watched => Some(Waiting("its controller has not looked at it yet".into())),
         _ => None,
     }
@@ -81,11 +92,17 @@ fn deployment(object: &Value) -> Readiness {
         return Failed(explain(progress));
     }
     let (wanted, updated) = (wanted(object), status(object, "updatedReplicas"));
-    let (all, available) = (status(object, "replicas"), status(object, "availableReplicas"));
+    let (all, available) = (
+        status(object, "replicas"),
+        status(object, "availableReplicas"),
+    );
     if updated < wanted {
         Waiting(format!("{updated} of {wanted} pods are of the new version"))
     } else if all > updated {
-        Waiting(format!("{} pods of the old version are still there", all - updated))
+        Waiting(format!(
+            "{} pods of the old version are still there",
+            all - updated
+        ))
     } else if available < updated {
         Waiting(format!("{available} of {updated} pods are available"))
     } else {
@@ -101,7 +118,10 @@ fn stateful_set(object: &Value) -> Readiness {
     if ready < wanted {
         Waiting(format!("{ready} of {wanted} pods are ready"))
     } else if rolling && updated < wanted - partition {
-        Waiting(format!("{updated} of {} pods are of the new version", wanted - partition))
+        Waiting(format!(
+            "{updated} of {} pods are of the new version",
+            wanted - partition
+        ))
     } else {
         Ready
     }
@@ -130,14 +150,26 @@ fn job(object: &Value) -> Readiness {
 fn pod(object: &Value) -> Readiness {
     match text(object, "/status/phase") {
         "Succeeded" => Ready,
-        "Failed" => Failed(format!("failed {}", explain(&object["status"])).trim_end().to_owned()),
-        phase => awaited(is_true(object, "Ready"), &format!("is {} and not ready", if phase.is_empty() { "new" } else { phase })),
+        "Failed" => Failed(
+            format!("failed {}", explain(&object["status"]))
+                .trim_end()
+                .to_owned(),
+        ),
+        phase => awaited(
+            is_true(object, "Ready"),
+            &format!(
+                "is {} and not ready",
+                if phase.is_empty() { "new" } else { phase }
+            ),
+        ),
     }
 }
 
 /// Any other kind: by the conditions that most controllers keep.
 fn by_conditions(object: &Value, group: &str) -> Readiness {
-    if let Some(stalled) = condition(object, "Stalled").filter(|stalled| stalled["status"] == "True") {
+    if let Some(stalled) =
+        condition(object, "Stalled").filter(|stalled| stalled["status"] == "True")
+    {
         return Failed(explain(stalled));
     }
     for kind in ["Ready", "Available"] {
@@ -149,7 +181,10 @@ fn by_conditions(object: &Value, group: &str) -> Readiness {
         }
     }
     // Flux always sets `Ready` in the end; other kinds without conditions have nothing to wait for.
-    awaited(!group.ends_with(".toolkit.fluxcd.io"), "has no condition Ready yet")
+    awaited(
+        !group.ends_with(".toolkit.fluxcd.io"),
+        "has no condition Ready yet",
+    )
 }
 
 #[cfg(test)]
@@ -180,7 +215,9 @@ mod tests {
     #[test]
     fn a_rollout_is_done_when_the_old_pods_are_gone_and_the_new_ones_serve() {
         let at = |all, updated, available| {
-            deployment_with(json!({"observedGeneration": 2, "replicas": all, "updatedReplicas": updated, "availableReplicas": available}))
+            deployment_with(
+                json!({"observedGeneration": 2, "replicas": all, "updatedReplicas": updated, "availableReplicas": available}),
+            )
         };
         waits_for(&at(2, 1, 2), "1 of 2 pods are of the new version");
         waits_for(&at(3, 2, 3), "1 pods of the old version");
@@ -199,25 +236,47 @@ mod tests {
     fn a_job_is_done_when_complete_and_failed_when_it_says_so() {
         let job = |conditions: Value| json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generation": 1}, "status": {"conditions": conditions}});
         waits_for(&job(json!([])), "not completed");
-        assert_eq!(readiness(&job(json!([{"type": "Complete", "status": "True"}]))), Ready);
-        assert!(matches!(readiness(&job(json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]))), Failed(_)));
+        assert_eq!(
+            readiness(&job(json!([{"type": "Complete", "status": "True"}]))),
+            Ready
+        );
+        assert!(matches!(
+            readiness(&job(
+                json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}])
+            )),
+            Failed(_)
+        ));
     }
 
     #[test]
     fn a_flux_object_is_never_ready_before_its_controller_looked() {
-        let release = |status: Value| json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
-            "metadata": {"generation": 3}, "status": status});
+        let release = |status: Value| {
+            json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"generation": 3}, "status": status})
+        };
         waits_for(&release(json!({})), "not looked");
-        waits_for(&release(json!({"observedGeneration": -1})), "generation -1 of 3");
+        waits_for(
+            &release(json!({"observedGeneration": -1})),
+            "generation -1 of 3",
+        );
         let ready = json!([{"type": "Ready", "status": "True"}]);
-        waits_for(&release(json!({"observedGeneration": 2, "conditions": ready})), "generation 2 of 3");
-        assert_eq!(readiness(&release(json!({"observedGeneration": 3, "conditions": ready}))), Ready);
+        waits_for(
+            &release(json!({"observedGeneration": 2, "conditions": ready})),
+            "generation 2 of 3",
+        );
+        assert_eq!(
+            readiness(&release(
+                json!({"observedGeneration": 3, "conditions": ready})
+            )),
+            Ready
+        );
         waits_for(&release(json!({"observedGeneration": 3})), "no condition");
     }
 
     #[test]
     fn other_kinds_go_by_their_conditions_or_need_nothing() {
-        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
+        let config_map =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
         assert_eq!(readiness(&config_map), Ready);
         let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"generation": 1}, "status": {}});
         waits_for(&crd, "not established");

@@ -26,7 +26,11 @@ pub struct Trouble {
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "pod `{}` {}: {}", self.pod, self.problem.reason, self.problem.message)
+        write!(
+            f,
+            "pod `{}` {}: {}",
+            self.pod, self.problem.reason, self.problem.message
+        )
     }
 }
 
@@ -61,10 +65,17 @@ pub fn selector_of(workload: &Value) -> Option<String> {
 pub async fn behind(kube: &Kube, workloads: &[Value]) -> Result<Vec<Trouble>, StepError> {
     let mut found = Vec::new();
     for workload in workloads {
-        let (Some(namespace), Some(selector)) = (object::namespace(workload), selector_of(workload)) else {
+        let (Some(namespace), Some(selector)) =
+            (object::namespace(workload), selector_of(workload))
+        else {
             continue;
         };
-        let pods = kube.list(&Resource::pods(), &Selection::labelled(namespace, &selector)).await?;
+        let pods = kube
+            .list(
+                &Resource::pods(),
+                &Selection::labelled(namespace, &selector),
+            )
+            .await?;
         found.extend(among(&pods));
     }
     found.sort_by_key(|trouble| !trouble.problem.hopeless);
@@ -100,10 +111,18 @@ async fn last_words(cx: &StepContext, kube: &Kube, trouble: &Trouble) -> Option<
         ..LogWindow::default()
     };
     // A container that has not ended yet has no former log, and one that never began has none at all.
-    let mut log = kube.log(&trouble.namespace, &trouble.pod, &window).await.ok().flatten();
+    let mut log = kube
+        .log(&trouble.namespace, &trouble.pod, &window)
+        .await
+        .ok()
+        .flatten();
     if log.as_deref().is_none_or(|log| log.trim().is_empty()) {
         window.previous = false;
-        log = kube.log(&trouble.namespace, &trouble.pod, &window).await.ok().flatten();
+        log = kube
+            .log(&trouble.namespace, &trouble.pod, &window)
+            .await
+            .ok()
+            .flatten();
     }
     let log = cx.secrets.redact(&log?);
     let name = format!("{}-{}.log", trouble.pod, trouble.problem.container);
@@ -127,15 +146,32 @@ mod tests {
         };
         let mut leaving = pod("c", "ImagePullBackOff");
         leaving["metadata"]["deletionTimestamp"] = json!("2026-11-23T10:00:00Z");
-        let found = among(&[pod("a", "CreateContainerConfigError"), pod("b", "ImagePullBackOff"), leaving]);
-        assert_eq!(found.iter().map(|trouble| trouble.pod.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-        assert!(found[0].to_string().starts_with("pod `b` ImagePullBackOff: container `c` image `i`"));
+        let found = among(&[
+            pod("a", "CreateContainerConfigError"),
+            pod("b", "ImagePullBackOff"),
+            leaving,
+        ]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|trouble| trouble.pod.as_str())
+                .collect::<Vec<_>>(),
+            ["b", "a"]
+        );
+        assert!(
+            found[0]
+                .to_string()
+                .starts_with("pod `b` ImagePullBackOff: container `c` image `i`")
+        );
     }
 
     #[test]
     fn a_workload_tells_the_selector_of_its_pods() {
         let workload = json!({"spec": {"selector": {"matchLabels": {"app": "web", "tier": "x"}}}});
         assert_eq!(selector_of(&workload).as_deref(), Some("app=web,tier=x"));
-        assert_eq!(selector_of(&json!({"spec": {"selector": {"app": "a-service-has-no-match-labels"}}})), None);
+        assert_eq!(
+            selector_of(&json!({"spec": {"selector": {"app": "a-service-has-no-match-labels"}}})),
+            None
+        );
     }
 }

@@ -52,14 +52,21 @@ impl<'a> Wait<'a> {
     /// A wait of at most so long.
     #[must_use]
     pub fn begin(cx: &'a StepContext, within: Duration) -> Self {
-        Self { cx, deadline: Instant::now() + within, pause: FIRST_PAUSE }
+        Self {
+            cx,
+            deadline: Instant::now() + within,
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// Takes what a look came to. `None`, after a pause: look again.
     ///
     /// # Errors
     /// Cancelled, or what the look found that waiting cannot mend.
-    pub async fn after<T>(&mut self, look: Result<Look<T>, StepError>) -> Result<Option<Waited<T>>, StepError> {
+    pub async fn after<T>(
+        &mut self,
+        look: Result<Look<T>, StepError>,
+    ) -> Result<Option<Waited<T>>, StepError> {
         let missing = match look {
             Ok(Look::Done(found)) => return Ok(Some(Waited::Held(found))),
             Ok(Look::NotYet(missing)) => missing,

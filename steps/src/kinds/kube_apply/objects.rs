@@ -57,7 +57,11 @@ pub(super) fn owner(cx: &StepContext) -> String {
 pub(super) fn gather(cx: &StepContext, params: &Params) -> Result<Vec<Planned>, StepError> {
     let mut paths: Vec<String> = params.files.iter().map(|file| file.0.clone()).collect();
     if let Some(folder) = &params.folder {
-        let manifests = |path: &String| [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end));
+        let manifests = |path: &String| {
+            [".yaml", ".yml", ".json"]
+                .iter()
+                .any(|end| path.ends_with(end))
+        };
         paths.extend(cx.files.below(folder).into_iter().filter(manifests));
     }
     let mut objects = Vec::new();
@@ -69,11 +73,21 @@ pub(super) fn gather(cx: &StepContext, params: &Params) -> Result<Vec<Planned>, 
         objects.push(object.clone());
     }
     if objects.is_empty() {
-        return Err(StepError::permanent("kube.manifest", "there is no object to apply")
-            .help("the files hold no YAML document, or the folder no .yaml, .yml or .json file"));
+        return Err(
+            StepError::permanent("kube.manifest", "there is no object to apply").help(
+                "the files hold no YAML document, or the folder no .yaml, .yml or .json file",
+            ),
+        );
     }
     objects.sort_by_key(manifest::wave);
-    Ok(objects.into_iter().map(|object| Planned { object, resource: None, former: None }).collect())
+    Ok(objects
+        .into_iter()
+        .map(|object| Planned {
+            object,
+            resource: None,
+            former: None,
+        })
+        .collect())
 }
 
 /// Finds each object's kind and former state, and gives it its namespace.
@@ -90,22 +104,44 @@ pub(super) async fn look_up(
         .collect();
     let mut seen = HashSet::new();
     for planned in planned {
-        let found = kube.resource(object::api_version(&planned.object), object::kind(&planned.object)).await;
+        let found = kube
+            .resource(
+                object::api_version(&planned.object),
+                object::kind(&planned.object),
+            )
+            .await;
         let resource = match found {
             Ok(resource) => Some(resource),
-            Err(error) if error.code == "kube.unknown_kind" && coming.contains(object::kind(&planned.object)) => None,
+            Err(error)
+                if error.code == "kube.unknown_kind"
+                    && coming.contains(object::kind(&planned.object)) =>
+            {
+                None
+            }
             Err(error) => return Err(error),
         };
         let namespaced = resource.as_ref().is_none_or(|resource| resource.namespaced);
         place(&mut planned.object, namespaced, namespace)?;
-        if !seen.insert((object::api_version(&planned.object).to_owned(), object::title(&planned.object))) {
+        if !seen.insert((
+            object::api_version(&planned.object).to_owned(),
+            object::title(&planned.object),
+        )) {
             return Err(StepError::permanent(
                 "kube.manifest",
-                format!("{} stands twice among the objects to apply", object::title(&planned.object)),
+                format!(
+                    "{} stands twice among the objects to apply",
+                    object::title(&planned.object)
+                ),
             ));
         }
         if let Some(resource) = &resource {
-            let live = kube.get(resource, object::namespace(&planned.object), object::name(&planned.object)).await?;
+            let live = kube
+                .get(
+                    resource,
+                    object::namespace(&planned.object),
+                    object::name(&planned.object),
+                )
+                .await?;
             // Made by an earlier attempt of this same step: before the step it was not there.
             planned.former = live.filter(|live| created_by(live) != owner(cx));
         }
@@ -116,7 +152,9 @@ pub(super) async fn look_up(
 
 /// Which step of which run created an object; an empty text for one that flowctl did not create.
 pub(super) fn created_by(object: &Value) -> &str {
-    object["metadata"]["annotations"][CREATED].as_str().unwrap_or_default()
+    object["metadata"]["annotations"][CREATED]
+        .as_str()
+        .unwrap_or_default()
 }
 
 fn place(object: &mut Value, namespaced: bool, namespace: Option<&str>) -> Result<(), StepError> {
@@ -124,8 +162,11 @@ fn place(object: &mut Value, namespaced: bool, namespace: Option<&str>) -> Resul
         return Ok(());
     }
     let Some(namespace) = namespace else {
-        return Err(StepError::permanent("kube.manifest", format!("{} names no namespace", object::title(object)))
-            .help("give the step a `namespace:`, or the object its `metadata.namespace`"));
+        return Err(StepError::permanent(
+            "kube.manifest",
+            format!("{} names no namespace", object::title(object)),
+        )
+        .help("give the step a `namespace:`, or the object its `metadata.namespace`"));
     };
     object["metadata"]["namespace"] = json!(namespace);
     Ok(())
@@ -160,7 +201,10 @@ pub(super) fn final_form(cx: &StepContext, planned: &Planned) -> Result<Value, S
 pub(super) fn same(former: &Value, now: &Value) -> bool {
     let plain = |object: &Value| {
         let mut object = object::restorable(object);
-        if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        if let Some(annotations) = object
+            .pointer_mut("/metadata/annotations")
+            .and_then(Value::as_object_mut)
+        {
             annotations.retain(|key, _| !key.starts_with("flowctl.dev/"));
             if annotations.is_empty()
                 && let Some(metadata) = object["metadata"].as_object_mut()

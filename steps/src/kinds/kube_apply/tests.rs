@@ -26,20 +26,32 @@ fn with(objects: Value) -> Value {
 async fn actions(step: &dyn Step, cx: &StepContext) -> Vec<String> {
     let output = step.run(cx).await.unwrap();
     let objects = output.value["objects"].as_array().unwrap().clone();
-    objects.iter().map(|object| object["action"].as_str().unwrap().to_owned()).collect()
+    objects
+        .iter()
+        .map(|object| object["action"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_not_there_is_created_and_twice_is_the_same_as_once() {
     let server = FakeServer::default();
     let step = step(with(json!([config("1")])));
-    assert_eq!(actions(&*step, &context(&server).context).await, ["created"]);
+    assert_eq!(
+        actions(&*step, &context(&server).context).await,
+        ["created"]
+    );
     let again = context(&server).run("later").unwrap();
     assert_eq!(actions(&*step, &again.context).await, ["unchanged"]);
     server.put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "data": {"k": "0"}}));
     assert_eq!(actions(&*step, &again.context).await, ["configured"]);
     let annotations = &server.at(CONFIG).unwrap()["metadata"]["annotations"];
-    assert_eq!((annotations["flowctl.dev/run"].as_str(), annotations["flowctl.dev/step"].as_str()), (Some("later"), Some("deploy")));
+    assert_eq!(
+        (
+            annotations["flowctl.dev/run"].as_str(),
+            annotations["flowctl.dev/step"].as_str()
+        ),
+        (Some("later"), Some("deploy"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,19 +61,38 @@ async fn what_was_there_is_written_down_before_the_first_change_and_put_back() {
     let test = context(&server);
     let sink = test.sink.clone();
     let server = server.hook(move |call, _| {
-        assert!(call.method == "GET" || sink.checkpoints().len() == 1, "{call:?} before the checkpoint");
+        assert!(
+            call.method == "GET" || sink.checkpoints().len() == 1,
+            "{call:?} before the checkpoint"
+        );
         None
     });
     let new = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}});
     let step = step(with(json!([config("new"), new])));
-    assert_eq!(actions(&*step, &test.context).await, ["configured", "created"]);
+    assert_eq!(
+        actions(&*step, &test.context).await,
+        ["configured", "created"]
+    );
 
     let resumed = test.resumed();
-    let Undone::Restored(words) = step.undo(&resumed.context).await.unwrap() else { panic!() };
-    assert!(words.contains("ConfigMap shop/extra deleted") && words.contains("ConfigMap shop/web put back"), "{words}");
+    let Undone::Restored(words) = step.undo(&resumed.context).await.unwrap() else {
+        panic!()
+    };
+    assert!(
+        words.contains("ConfigMap shop/extra deleted")
+            && words.contains("ConfigMap shop/web put back"),
+        "{words}"
+    );
     assert_eq!(server.at(CONFIG).unwrap()["data"]["k"], "old");
-    assert!(server.at("/api/v1/namespaces/shop/configmaps/extra").is_none());
-    assert!(step.undo(&resumed.context).await.is_ok(), "undoing twice is fine");
+    assert!(
+        server
+            .at("/api/v1/namespaces/shop/configmaps/extra")
+            .is_none()
+    );
+    assert!(
+        step.undo(&resumed.context).await.is_ok(),
+        "undoing twice is fine"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,11 +100,17 @@ async fn undo_of_nothing_touches_nothing_and_leaves_what_others_made() {
     let server = FakeServer::default();
     let test = context(&server);
     let step = step(with(json!([config("1")])));
-    assert!(matches!(step.undo(&test.context).await.unwrap(), Undone::Nothing(_)));
+    assert!(matches!(
+        step.undo(&test.context).await.unwrap(),
+        Undone::Nothing(_)
+    ));
     step.run(&test.context).await.unwrap();
     server.put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", "namespace": "shop", "uid": "other"}}));
     step.undo(&test.resumed().context).await.unwrap();
-    assert!(server.at(CONFIG).is_some(), "made anew by someone else: not ours to delete");
+    assert!(
+        server.at(CONFIG).is_some(),
+        "made anew by someone else: not ours to delete"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,13 +130,23 @@ async fn a_secret_is_filled_in_on_the_wire_only() {
     let server = FakeServer::default();
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"key": {"secret": "S3_KEY"}}});
     let step = step(with(json!([secret])));
-    let test = TestContext::new("deploy").unwrap().secrets(&[("S3_KEY", "hunter2-hunter2")]).cluster(server.kube());
+    let test = TestContext::new("deploy")
+        .unwrap()
+        .secrets(&[("S3_KEY", "hunter2-hunter2")])
+        .cluster(server.kube());
     let output = step.run(&test.context).await.unwrap();
-    let sent = server.calls().into_iter().find(|call| call.method == "PATCH").unwrap();
+    let sent = server
+        .calls()
+        .into_iter()
+        .find(|call| call.method == "PATCH")
+        .unwrap();
     assert_eq!(sent.body["stringData"]["key"], "hunter2-hunter2");
     let said = format!("{} {}", test.sink.everything(), output.value);
     assert!(!said.contains("hunter2"), "{said}");
-    assert!(said.contains("\"key\": \"***\""), "the key itself is shown: {said}");
+    assert!(
+        said.contains("\"key\": \"***\""),
+        "the key itself is shown: {said}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,8 +158,14 @@ async fn a_field_that_the_server_throws_away_is_an_error() {
             (200, answer)
         })
     });
-    let error = step(with(json!([config("1")]))).run(&context(&server).context).await.unwrap_err();
-    assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "kube.pruned"));
+    let error = step(with(json!([config("1")])))
+        .run(&context(&server).context)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (ErrorClass::Permanent, "kube.pruned")
+    );
     assert!(error.message.contains("data.k"), "{error}");
 }
 
@@ -130,8 +183,16 @@ async fn it_waits_for_the_rollout_and_says_at_the_deadline_what_was_missing() {
     let step = step(json!({"objects": [deployment(json!({}))], "within": "10s"}));
     let server = FakeServer::default();
     let error = step.run(&context(&server).context).await.unwrap_err();
-    assert_eq!((error.class, error.code.as_str()), (ErrorClass::TimedOut, "kube.not_ready"));
-    assert!(error.message.contains("Deployment shop/web its controller has not looked at it yet"), "{error}");
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (ErrorClass::TimedOut, "kube.not_ready")
+    );
+    assert!(
+        error
+            .message
+            .contains("Deployment shop/web its controller has not looked at it yet"),
+        "{error}"
+    );
 
     let mut looks = 0;
     let server = FakeServer::default().hook(move |call, objects| {
@@ -150,14 +211,28 @@ async fn it_waits_for_the_rollout_and_says_at_the_deadline_what_was_missing() {
 async fn pods_that_keep_crashing_end_the_wait_early_with_their_last_words() {
     let mut pod = crate::clients::kube::fake::pod("shop", "web-1", json!({"app": "web"}), false);
     pod["status"]["containerStatuses"][0]["restartCount"] = json!(4);
-    pod["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    pod["status"]["containerStatuses"][0]["state"] =
+        json!({"waiting": {"reason": "CrashLoopBackOff"}});
     let server = FakeServer::with(vec![pod]).hook(|call, _| {
-        call.path.ends_with("/log").then(|| (200, json!("starting\nERROR: property 'x' was not used\n")))
+        call.path
+            .ends_with("/log")
+            .then(|| (200, json!("starting\nERROR: property 'x' was not used\n")))
     });
     let test = context(&server);
-    let error = step(json!({"objects": [deployment(json!({}))], "within": "10m"})).run(&test.context).await.unwrap_err();
-    assert_eq!((error.class, error.code.as_str()), (ErrorClass::Permanent, "kube.pods_failing"));
-    assert!(error.message.contains("last words: ERROR: property 'x' was not used"), "{error}");
+    let error = step(json!({"objects": [deployment(json!({}))], "within": "10m"}))
+        .run(&test.context)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (ErrorClass::Permanent, "kube.pods_failing")
+    );
+    assert!(
+        error
+            .message
+            .contains("last words: ERROR: property 'x' was not used"),
+        "{error}"
+    );
     assert!(test.sink.evidence_text("web-1-main.log").is_some());
 }
 
@@ -170,7 +245,10 @@ async fn a_conflict_is_not_forced_unless_asked() {
             (code, status)
         })
     });
-    let error = step(with(json!([config("1")]))).run(&context(&server).context).await.unwrap_err();
+    let error = step(with(json!([config("1")])))
+        .run(&context(&server).context)
+        .await
+        .unwrap_err();
     assert_eq!(error.code, "kube.conflict");
     let mut forced = with(json!([config("1")]));
     forced["force"] = json!(true);
@@ -196,7 +274,10 @@ async fn mistakes_are_found_before_the_first_write() {
     for (with, words) in [
         (json!({"objects": [config("1")]}), "names no namespace"),
         (with(json!([config("1"), config("2")])), "stands twice"),
-        (with(json!([{"apiVersion": "v1", "kind": "Wrong", "metadata": {"name": "x"}}])), "serves no `Wrong`"),
+        (
+            with(json!([{"apiVersion": "v1", "kind": "Wrong", "metadata": {"name": "x"}}])),
+            "serves no `Wrong`",
+        ),
     ] {
         let error = step(with).run(&context(&server).context).await.unwrap_err();
         assert!(error.message.contains(words), "{error}");
@@ -209,7 +290,24 @@ async fn mistakes_are_found_before_the_first_write() {
 async fn files_and_folders_are_read_and_applied_in_order() {
     let server = FakeServer::default();
     let manifests = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\nstatus: {phase: Active}\n";
-    let test = context(&server).files(&[("m/a.yaml", manifests), ("m/README.md", "no manifest"), ("n/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: shop}\n")]);
-    step(json!({"folder": "m", "files": ["n/b.yaml"]})).run(&test.context).await.unwrap();
-    assert_eq!(server.writes(), ["PATCH /api/v1/namespaces/shop", "PATCH /api/v1/namespaces/shop/configmaps/b", "PATCH /api/v1/namespaces/shop/configmaps/web"]);
+    let test = context(&server).files(&[
+        ("m/a.yaml", manifests),
+        ("m/README.md", "no manifest"),
+        (
+            "n/b.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: shop}\n",
+        ),
+    ]);
+    step(json!({"folder": "m", "files": ["n/b.yaml"]}))
+        .run(&test.context)
+        .await
+        .unwrap();
+    assert_eq!(
+        server.writes(),
+        [
+            "PATCH /api/v1/namespaces/shop",
+            "PATCH /api/v1/namespaces/shop/configmaps/b",
+            "PATCH /api/v1/namespaces/shop/configmaps/web"
+        ]
+    );
 }

@@ -64,7 +64,10 @@ pub(super) async fn put_back(cx: &StepContext) -> Result<Undone, StepError> {
         return Ok(Undone::Nothing("it had changed nothing"));
     };
     let handle: Handle = serde_json::from_value(handle).map_err(|error| {
-        StepError::permanent("kube.handle", format!("what was written down before the change cannot be read: {error}"))
+        StepError::permanent(
+            "kube.handle",
+            format!("what was written down before the change cannot be read: {error}"),
+        )
     })?;
     let kube = cx.clients.kube().await?;
     let mut done = Vec::new();
@@ -80,7 +83,9 @@ async fn put_back_one(cx: &StepContext, kube: &Kube, former: &Former) -> Result<
         None => format!("{} {}", former.kind, former.name),
     };
     let resource = match kube.resource(&former.api_version, &former.kind).await {
-        Err(error) if error.code == "kube.unknown_kind" => return Ok(format!("{title} is gone with its kind")),
+        Err(error) if error.code == "kube.unknown_kind" => {
+            return Ok(format!("{title} is gone with its kind"));
+        }
         found => found?,
     };
     let namespace = former.namespace.as_deref();
@@ -91,15 +96,19 @@ async fn put_back_one(cx: &StepContext, kube: &Kube, former: &Former) -> Result<
             Ok(format!("{title} stays: by now it is someone else's"))
         }
         (Was::Absent, Some(live)) => {
-            kube.delete(&resource, namespace, &former.name, Some(object::uid(&live))).await?;
+            kube.delete(&resource, namespace, &former.name, Some(object::uid(&live)))
+                .await?;
             Ok(format!("{title} deleted"))
         }
-        (Was::Kept, _) => Ok(format!("{title} stays as it is: a Secret's former values are not kept")),
+        (Was::Kept, _) => Ok(format!(
+            "{title} stays as it is: a Secret's former values are not kept"
+        )),
         (Was::There(was), live) => {
             let mut was = was.clone();
             if let Some(live) = live {
                 was["metadata"]["resourceVersion"] = json!(object::resource_version(&live));
-                kube.replace(&resource, namespace, &former.name, &was).await?;
+                kube.replace(&resource, namespace, &former.name, &was)
+                    .await?;
             } else {
                 kube.create(&resource, namespace, &was).await?;
             }

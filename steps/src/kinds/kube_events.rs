@@ -1,0 +1,377 @@
+//! `kube.events`: looks for bad events of pods, and for containers that were killed for memory.
+//!
+//! Effect: none; it only reads. No event is good news only when the pods were seen that could have
+//! had one. The API server forgets events after an hour by default, so container states are looked at too.
+//! Permissions: `list` on pods and events.
+
+use async_trait::async_trait;
+use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::Verdict;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clients::kube::choose::{self, Choice};
+use crate::clients::kube::waiting::unless_cancelled;
+use crate::clients::kube::{Resource, Selection, object};
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::finding::{count, finding};
+use crate::registry::Kind;
+use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
+
+/// Which pods, how far back, and which reasons are bad.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The namespace.
+    pub namespace: String,
+    /// Pods by labels; left out together with `name`: all events of the namespace.
+    #[serde(default)]
+    pub selector: Option<String>,
+    /// One pod by name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// With fewer pods nothing is proven.
+    #[schemars(range(min = 1))]
+    pub min_pods: usize,
+    /// Reasons that must not occur, among events and among the ends of containers.
+    #[serde(default = "bad_reasons")]
+    pub forbid: Vec<String>,
+    /// How far back.
+    #[serde(default = "an_hour")]
+    pub since: Span,
+}
+
+fn bad_reasons() -> Vec<String> {
+    [
+        "OOMKilled",
+        "OOMKilling",
+        "SystemOOM",
+        "BackOff",
+        "Failed",
+        "FailedScheduling",
+        "FailedMount",
+        "Evicted",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn an_hour() -> Span {
+    Span::from_secs(3600)
+}
+
+/// What was found.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Output {
+    /// How many pods were seen.
+    pub pods: usize,
+    /// How many events there were.
+    pub events: usize,
+    /// How many of them were warnings.
+    pub warnings: usize,
+    /// What was forbidden and occurred.
+    pub forbidden: Vec<Occurrence>,
+}
+
+/// Something that happened to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Occurrence {
+    /// For example `OOMKilled`.
+    pub reason: String,
+    /// `Pod trino-worker-1`.
+    pub object: String,
+    /// In the words of whoever noticed it.
+    pub message: String,
+    /// How often.
+    pub count: i64,
+    /// When last.
+    pub last: String,
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct KubeEvents {
+    params: Params,
+}
+
+impl Kind for KubeEvents {
+    const INFO: KindInfo = KindInfo {
+        name: "kube.events",
+        summary: "Looks for bad events of pods and for containers that were killed for memory.",
+        effect: "None: it only reads.",
+        permissions: "list on pods and events.",
+        measures: true,
+        on_resume: OnResume::Repeats,
+        writes: false,
+        example: "- id: no_oom\n  uses: kube.events\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/name=trino\n    min_pods: 3\n    forbid: [OOMKilled, BackOff]\n",
+    };
+    type Params = Params;
+    type Output = Output;
+
+    fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        choose::check(params.selector.as_deref(), params.name.as_deref())?;
+        if params.min_pods == 0 || params.forbid.is_empty() {
+            return Err("`min_pods` must be at least 1 and `forbid` not empty: there is no pass for nothing".to_owned());
+        }
+        Ok(Box::new(Self { params }))
+    }
+}
+
+#[async_trait]
+impl Step for KubeEvents {
+    async fn run(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        unless_cancelled(cx, self.look(cx)).await
+    }
+
+    async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
+        Ok(Undone::Nothing("it only reads"))
+    }
+}
+
+impl KubeEvents {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            namespace: Some(&self.params.namespace),
+            selector: self.params.selector.as_deref(),
+            name: self.params.name.as_deref(),
+        }
+    }
+
+    async fn look(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        let kube = cx.clients.kube().await?;
+        let pods = self.choice().of(&kube, &Resource::pods()).await?;
+        let events = kube
+            .list(
+                &Resource::core("Event", "events"),
+                &Selection::all_in(&self.params.namespace),
+            )
+            .await?;
+        let earliest = cx.clock.now().checked_sub(
+            jiff::SignedDuration::try_from(self.params.since.duration()).unwrap_or_default(),
+        );
+        let earliest = earliest.unwrap_or(Timestamp::MIN);
+        let whole = self.params.selector.is_none() && self.params.name.is_none();
+        let events: Vec<&Value> = events
+            .iter()
+            .filter(|event| last_seen(event).is_none_or(|last| last >= earliest))
+            .filter(|event| whole || pods.iter().any(|pod| concerns(event, pod)))
+            .collect();
+
+        let mut record = json!({"events": events});
+        record["pods"] = pods.iter().map(|pod| json!({"name": object::name(pod), "uid": object::uid(pod), "containerStatuses": pod["status"]["containerStatuses"]})).collect();
+        let evidence = cx.evidence_json("events.json", &record).await?;
+
+        let mut forbidden: Vec<Occurrence> = events.iter().map(|event| occurrence(event)).collect();
+        forbidden.extend(pods.iter().flat_map(|pod| ends(pod, earliest)));
+        forbidden.retain(|occurrence| self.params.forbid.contains(&occurrence.reason));
+        let output = Output {
+            pods: pods.len(),
+            events: events.len(),
+            warnings: events
+                .iter()
+                .filter(|event| event["type"] == "Warning")
+                .count(),
+            forbidden,
+        };
+        let (verdict, mut reason) = self.judge(&output);
+        if pods.len() < self.params.min_pods {
+            reason = format!(
+                "{reason}; {}",
+                self.choice().alternatives(&kube, &Resource::pods()).await
+            );
+        }
+        let mut found = finding(format!("events of pods {}", self.choice()), verdict, reason);
+        found.numbers = vec![
+            count("pods", output.pods),
+            count("events", output.events),
+            count("forbidden", output.forbidden.len()),
+        ];
+        found.evidence = vec![evidence.sha256];
+        Ok(StepOutput {
+            value: json!(output),
+            findings: vec![found],
+        })
+    }
+
+    /// Pure.
+    fn judge(&self, output: &Output) -> (Verdict, String) {
+        let (pods, min, since) = (output.pods, self.params.min_pods, self.params.since);
+        if let Some(first) = output.forbidden.first() {
+            let more = output.forbidden.len() - 1;
+            let more = if more > 0 {
+                format!(", and {more} more")
+            } else {
+                String::new()
+            };
+            let Occurrence {
+                reason,
+                object,
+                message,
+                ..
+            } = first;
+            return (
+                Verdict::Fail,
+                format!("{reason} of {object}: {message}{more}"),
+            );
+        }
+        if pods < min {
+            return (
+                Verdict::Inconclusive,
+                format!("{pods} pods {}, at least {min} are needed", self.choice()),
+            );
+        }
+        let (events, forbid) = (output.events, self.params.forbid.join(", "));
+        (
+            Verdict::Pass,
+            format!(
+                "none of {forbid} among {events} events of the last {since} and the container states of {pods} pods"
+            ),
+        )
+    }
+}
+
+/// When an event was last seen: its writers use different fields.
+fn last_seen(event: &Value) -> Option<Timestamp> {
+    [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ]
+    .iter()
+    .filter_map(|pointer| object::text(event, pointer).parse().ok())
+    .max()
+}
+
+fn concerns(event: &Value, pod: &Value) -> bool {
+    let regarded = object::text(event, "/involvedObject/uid");
+    if regarded.is_empty() {
+        object::text(event, "/involvedObject/name") == object::name(pod)
+    } else {
+        regarded == object::uid(pod)
+    }
+}
+
+fn occurrence(event: &Value) -> Occurrence {
+    let kind = object::text(event, "/involvedObject/kind");
+    Occurrence {
+        reason: object::text(event, "/reason").to_owned(),
+        object: format!("{kind} {}", object::text(event, "/involvedObject/name")),
+        message: object::text(event, "/message").to_owned(),
+        count: object::number(event, "/series/count")
+            .or_else(|| object::number(event, "/count"))
+            .unwrap_or(1),
+        last: last_seen(event)
+            .map(|last| last.to_string())
+            .unwrap_or_default(),
+    }
+}
+
+/// How the containers of a pod ended, those that run again too.
+fn ends(pod: &Value, earliest: Timestamp) -> Vec<Occurrence> {
+    let statuses = object::list(pod, "/status/containerStatuses")
+        .iter()
+        .chain(object::list(pod, "/status/initContainerStatuses"));
+    statuses
+        .flat_map(|status| {
+            ["/state/terminated", "/lastState/terminated"]
+                .map(|pointer| (status, status.pointer(pointer)))
+        })
+        .filter_map(|(status, ended)| Some((status, ended?)))
+        .filter(|(_, ended)| {
+            object::text(ended, "/finishedAt")
+                .parse::<Timestamp>()
+                .is_ok_and(|at| at >= earliest)
+        })
+        .map(|(status, ended)| Occurrence {
+            reason: object::text(ended, "/reason").to_owned(),
+            object: format!("Pod {}", object::name(pod)),
+            message: format!(
+                "container `{}` ended with exit code {}",
+                object::text(status, "/name"),
+                object::number(ended, "/exitCode").unwrap_or(0)
+            ),
+            count: 1,
+            last: object::text(ended, "/finishedAt").to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::kube::fake::{FakeServer, pod};
+    use crate::testing::TestContext;
+
+    fn event(name: &str, reason: &str, at: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{name}.{reason}"), "namespace": "shop"},
+            "type": "Warning", "reason": reason, "message": "m", "lastTimestamp": at,
+            "involvedObject": {"kind": "Pod", "name": name, "uid": format!("uid-of-{name}")}})
+    }
+
+    type Judged = (Verdict, String);
+
+    async fn run(objects: Vec<Value>, min_pods: usize) -> Judged {
+        let server = FakeServer::with(objects);
+        let mut test = TestContext::new("events").unwrap().cluster(server.kube());
+        test.context.clock = std::sync::Arc::new(crate::testing::ManualClock::at(
+            "2026-11-23T10:00:00Z".parse().unwrap(),
+        ));
+        let with = json!({"namespace": "shop", "selector": "app=trino", "min_pods": min_pods, "since": "30m"});
+        let step = KubeEvents::build(serde_json::from_value(with).unwrap()).unwrap();
+        let output = step.run(&test.context).await.unwrap();
+        (
+            output.findings[0].verdict,
+            output.findings[0].reason.clone(),
+        )
+    }
+
+    fn worker(name: &str) -> Value {
+        pod("shop", name, json!({"app": "trino"}), true)
+    }
+
+    #[tokio::test]
+    async fn quiet_pods_pass_and_no_pods_prove_nothing() {
+        let (verdict, reason) = run(vec![worker("w1")], 1).await;
+        assert_eq!(verdict, Verdict::Pass, "{reason}");
+        let (verdict, reason) = run(vec![worker("w1")], 2).await;
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(
+            reason.contains("1 pods") && reason.contains("app=trino"),
+            "{reason}"
+        );
+    }
+
+    #[tokio::test]
+    async fn bad_events_of_these_pods_and_this_time_fail() {
+        let bad = event("w1", "BackOff", "2026-11-23T09:45:00Z");
+        let (verdict, reason) = run(vec![worker("w1"), bad], 1).await;
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(reason.starts_with("BackOff of Pod w1"), "{reason}");
+        for other in [
+            event("w1", "BackOff", "2026-11-23T09:15:00Z"),
+            event("x", "BackOff", "2026-11-23T09:45:00Z"),
+            event("w1", "Pulled", "2026-11-23T09:45:00Z"),
+        ] {
+            assert_eq!(
+                run(vec![worker("w1"), other.clone()], 1).await.0,
+                Verdict::Pass,
+                "{other}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_container_killed_for_memory_fails_without_any_event() {
+        let mut killed = worker("w1");
+        killed["status"]["containerStatuses"][0]["lastState"] = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-11-23T09:50:00Z"}});
+        let (verdict, reason) = run(vec![killed], 1).await;
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(
+            reason.contains("OOMKilled of Pod w1") && reason.contains("137"),
+            "{reason}"
+        );
+    }
+}

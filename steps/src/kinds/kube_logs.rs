@@ -1,0 +1,448 @@
+//! `kube.logs`: reads the logs of pods and judges what stands in them.
+//!
+//! Effect: none; it only reads. Too few pods, or a pod without a line, is INCONCLUSIVE: no log is no
+//! proof that nothing bad was logged. Permissions: `list` on pods, `get` on `pods/log`.
+
+use async_trait::async_trait;
+use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::Verdict;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clients::kube::choose::{self, Choice};
+use crate::clients::kube::waiting::unless_cancelled;
+use crate::clients::kube::{Kube, LogWindow, Resource, object, pods};
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::finding::{count, finding, hashes};
+use crate::registry::Kind;
+use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
+
+/// At most so much of one container's log is read.
+const MOST_BYTES: i64 = 4 << 20;
+/// How many lines a reason quotes.
+const QUOTED: usize = 3;
+
+/// Whose logs, which part, and what must and must not stand there.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The namespace.
+    pub namespace: String,
+    /// Pods by labels.
+    #[serde(default)]
+    pub selector: Option<String>,
+    /// One pod by name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The container; left out: every container of each pod.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// With fewer pods nothing is proven.
+    #[schemars(range(min = 1))]
+    pub min_pods: usize,
+    /// With fewer lines from a pod nothing is proven.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub min_lines: usize,
+    /// At most so many of the last lines of each container.
+    #[serde(default = "thousands")]
+    pub tail: u32,
+    /// Not older than this.
+    #[serde(default)]
+    pub since: Option<Span>,
+    /// Of the containers' former lives.
+    #[serde(default)]
+    pub previous: bool,
+    /// Regular expressions; each must match a line of at least one pod.
+    #[serde(default)]
+    pub require: Vec<String>,
+    /// Regular expressions; each must match a line of every pod.
+    #[serde(default)]
+    pub require_in_every_pod: Vec<String>,
+    /// Regular expressions that no line may match.
+    #[serde(default)]
+    pub forbid: Vec<String>,
+    /// Regular expressions; a line that matches one is forgiven by `forbid`.
+    #[serde(default)]
+    pub except: Vec<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn thousands() -> u32 {
+    5000
+}
+
+/// What was read.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Output {
+    /// How many pods.
+    pub pods: usize,
+    /// How many lines in all.
+    pub lines: usize,
+    /// Lines that were forbidden, at most a hundred.
+    pub forbidden: Vec<String>,
+    /// Expressions that were required and not found.
+    pub missing: Vec<String>,
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct KubeLogs {
+    params: Params,
+    require: Vec<Regex>,
+    require_in_every_pod: Vec<Regex>,
+    forbid: Vec<Regex>,
+    except: Vec<Regex>,
+}
+
+impl Kind for KubeLogs {
+    const INFO: KindInfo = KindInfo {
+        name: "kube.logs",
+        summary: "Reads the logs of pods: what must stand in them, and what must not.",
+        effect: "None: it only reads.",
+        permissions: "list on pods, get on pods/log.",
+        measures: true,
+        on_resume: OnResume::Repeats,
+        writes: false,
+        example: "- id: worker_logs\n  uses: kube.logs\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/component=worker\n    min_pods: 2\n    require_in_every_pod: [SERVER STARTED]\n    forbid: [OutOfMemoryError]\n",
+    };
+    type Params = Params;
+    type Output = Output;
+
+    fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        choose::check(params.selector.as_deref(), params.name.as_deref())?;
+        if params.min_pods == 0 || params.min_lines == 0 {
+            return Err(
+                "`min_pods` and `min_lines` must be at least 1: there is no pass for nothing"
+                    .to_owned(),
+            );
+        }
+        let compile = |texts: &[String]| {
+            texts
+                .iter()
+                .map(|text| Regex::new(text).map_err(|error| format!("`{text}`: {error}")))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Box::new(Self {
+            require: compile(&params.require)?,
+            require_in_every_pod: compile(&params.require_in_every_pod)?,
+            forbid: compile(&params.forbid)?,
+            except: compile(&params.except)?,
+            params,
+        }))
+    }
+}
+
+#[async_trait]
+impl Step for KubeLogs {
+    async fn run(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        unless_cancelled(cx, self.read(cx)).await
+    }
+
+    async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
+        Ok(Undone::Nothing("it only reads"))
+    }
+}
+
+/// What one pod logged.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PodLog {
+    pod: String,
+    lines: Vec<String>,
+}
+
+impl KubeLogs {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            namespace: Some(&self.params.namespace),
+            selector: self.params.selector.as_deref(),
+            name: self.params.name.as_deref(),
+        }
+    }
+
+    async fn read(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        let kube = cx.clients.kube().await?;
+        let chosen = self.choice().of(&kube, &Resource::pods()).await?;
+        let mut logs = Vec::new();
+        let mut evidence = Vec::new();
+        for pod in chosen.iter().filter(|pod| !pods::is_terminating(pod)) {
+            let mut log = PodLog {
+                pod: object::name(pod).to_owned(),
+                lines: Vec::new(),
+            };
+            for container in self.containers(pod) {
+                let text = self.log_of(&kube, &log.pod, &container).await?;
+                log.lines.extend(text.lines().map(str::to_owned));
+                let name = format!("{}-{container}.log", log.pod);
+                evidence.push(cx.evidence(&name, "text/plain", text.as_bytes()).await?);
+            }
+            logs.push(log);
+        }
+        let (output, verdict, mut reason) = self.judge(&logs);
+        if logs.len() < self.params.min_pods {
+            reason = format!(
+                "{reason}; {}",
+                self.choice().alternatives(&kube, &Resource::pods()).await
+            );
+        }
+        let mut found = finding(
+            format!("logs of pods {}", self.choice()),
+            verdict,
+            cx.secrets.redact(&reason),
+        );
+        found.numbers = vec![
+            count("pods", output.pods),
+            count("lines", output.lines),
+            count("forbidden", output.forbidden.len()),
+        ];
+        found.evidence = hashes(&evidence);
+        let mut value = json!(output);
+        redact(cx, &mut value);
+        Ok(StepOutput {
+            value,
+            findings: vec![found],
+        })
+    }
+
+    fn containers(&self, pod: &Value) -> Vec<String> {
+        match &self.params.container {
+            Some(container) => vec![container.clone()],
+            None => object::list(pod, "/spec/containers")
+                .iter()
+                .map(|container| object::text(container, "/name").to_owned())
+                .collect(),
+        }
+    }
+
+    async fn log_of(&self, kube: &Kube, pod: &str, container: &str) -> Result<String, StepError> {
+        let window = LogWindow {
+            container: Some(container.to_owned()),
+            tail: Some(i64::from(self.params.tail)),
+            since_seconds: self
+                .params
+                .since
+                .map(|since| i64::try_from(since.millis().div_ceil(1000)).unwrap_or(i64::MAX)),
+            limit_bytes: Some(MOST_BYTES),
+            previous: self.params.previous,
+        };
+        match kube.log(&self.params.namespace, pod, &window).await {
+            // Gone meanwhile, or not begun: then it has no line, which the verdict says.
+            Ok(text) => Ok(text.unwrap_or_default()),
+            Err(error) if error.code == "kube.bad_request" => Ok(String::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the logs show. Pure.
+    fn judge(&self, logs: &[PodLog]) -> (Output, Verdict, String) {
+        let lines = logs.iter().map(|log| log.lines.len()).sum();
+        let matches =
+            |log: &PodLog, wanted: &Regex| log.lines.iter().any(|line| wanted.is_match(line));
+        let mut missing: Vec<String> = Vec::new();
+        for wanted in self
+            .require
+            .iter()
+            .filter(|wanted| !logs.iter().any(|log| matches(log, wanted)))
+        {
+            missing.push(format!("`{wanted}` in no pod"));
+        }
+        for wanted in &self.require_in_every_pod {
+            let without: Vec<&str> = logs
+                .iter()
+                .filter(|log| !matches(log, wanted))
+                .map(|log| log.pod.as_str())
+                .collect();
+            if !without.is_empty() {
+                missing.push(format!("`{wanted}` not in {}", without.join(", ")));
+            }
+        }
+        let forbidden: Vec<String> = logs
+            .iter()
+            .flat_map(|log| log.lines.iter().map(move |line| (log, line)))
+            .filter(|(_, line)| self.forbid.iter().any(|bad| bad.is_match(line)))
+            .filter(|(_, line)| !self.except.iter().any(|good| good.is_match(line)))
+            .map(|(log, line)| {
+                format!(
+                    "{}: {}",
+                    log.pod,
+                    line.chars().take(300).collect::<String>()
+                )
+            })
+            .collect();
+        let silent: Vec<&str> = logs
+            .iter()
+            .filter(|log| log.lines.len() < self.params.min_lines)
+            .map(|log| log.pod.as_str())
+            .collect();
+        let (pods, min) = (logs.len(), self.params.min_pods);
+        let (verdict, reason) = if !forbidden.is_empty() {
+            let quoted: Vec<&str> = forbidden.iter().take(QUOTED).map(String::as_str).collect();
+            (
+                Verdict::Fail,
+                format!(
+                    "{} forbidden lines of {lines}, for example {}",
+                    forbidden.len(),
+                    quoted.join(" | ")
+                ),
+            )
+        } else if pods < min {
+            (
+                Verdict::Inconclusive,
+                format!("{pods} pods {}, at least {min} are needed", self.choice()),
+            )
+        } else if !silent.is_empty() {
+            let least = self.params.min_lines;
+            (
+                Verdict::Inconclusive,
+                format!("fewer than {least} lines from {}", silent.join(", ")),
+            )
+        } else if !missing.is_empty() {
+            (
+                Verdict::Fail,
+                format!("not found among {lines} lines: {}", missing.join("; ")),
+            )
+        } else {
+            let looked = self.require.len() + self.require_in_every_pod.len();
+            (
+                Verdict::Pass,
+                format!(
+                    "{lines} lines of {pods} pods: {looked} required expressions found, no line of {} forbidden ones",
+                    self.forbid.len()
+                ),
+            )
+        };
+        let forbidden = forbidden.into_iter().take(100).collect();
+        (
+            Output {
+                pods,
+                lines,
+                forbidden,
+                missing,
+            },
+            verdict,
+            reason,
+        )
+    }
+}
+
+/// A program may log what it must not: outputs are stored, so no secret may be in them.
+fn redact(cx: &StepContext, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = cx.secrets.redact(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(cx, item)),
+        Value::Object(map) => map.values_mut().for_each(|item| redact(cx, item)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::kube::fake::{FakeServer, pod};
+    use crate::testing::TestContext;
+
+    fn with(extra: Value) -> Value {
+        let mut with = json!({"namespace": "shop", "selector": "app=trino", "min_pods": 2});
+        for (key, value) in extra.as_object().unwrap() {
+            with[key] = value.clone();
+        }
+        with
+    }
+
+    async fn run(with: Value, logs: &'static [(&str, &str)]) -> (Verdict, String, TestContext) {
+        let pods = logs
+            .iter()
+            .map(|(name, _)| pod("shop", name, json!({"app": "trino"}), true))
+            .collect();
+        let server = FakeServer::with(pods).hook(|call, _| {
+            let (_, text) = logs
+                .iter()
+                .find(|(name, _)| call.path.ends_with(&format!("/{name}/log")))?;
+            Some((200, json!(text)))
+        });
+        let test = TestContext::new("logs")
+            .unwrap()
+            .secrets(&[("K", "hunter2-key")])
+            .cluster(server.kube());
+        let step = KubeLogs::build(serde_json::from_value(with).unwrap()).unwrap();
+        let output = step.run(&test.context).await.unwrap();
+        let said = format!("{} {}", output.value, output.findings[0].reason);
+        (output.findings[0].verdict, said, test)
+    }
+
+    #[tokio::test]
+    async fn required_lines_pass_and_missing_ones_fail() {
+        let logs: &[_] = &[("w1", "a\nSERVER STARTED\n"), ("w2", "b\n")];
+        let (verdict, ..) = run(with(json!({"require": ["SERVER STARTED"]})), logs).await;
+        assert_eq!(verdict, Verdict::Pass);
+        let (verdict, said, _) = run(
+            with(json!({"require_in_every_pod": ["SERVER STARTED"]})),
+            logs,
+        )
+        .await;
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(said.contains("not in w2"), "{said}");
+        let (verdict, ..) = run(with(json!({"require": ["NEVER"]})), logs).await;
+        assert_eq!(verdict, Verdict::Fail);
+    }
+
+    #[tokio::test]
+    async fn no_pods_and_no_lines_are_never_a_pass() {
+        let (verdict, said, _) = run(with(json!({"forbid": ["ERROR"]})), &[]).await;
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(said.contains("0 pods"), "{said}");
+        let (verdict, said, _) = run(
+            with(json!({"forbid": ["ERROR"]})),
+            &[("w1", "fine\n"), ("w2", "")],
+        )
+        .await;
+        assert_eq!(verdict, Verdict::Inconclusive, "{said}");
+        assert!(said.contains("from w2"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_forbidden_line_fails_unless_it_is_forgiven() {
+        let logs: &[_] = &[("w1", "ERROR one\n"), ("w2", "ERROR known\n")];
+        let (verdict, said, _) = run(
+            with(json!({"forbid": ["ERROR"], "except": ["known"]})),
+            logs,
+        )
+        .await;
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(
+            said.contains("w1: ERROR one") && !said.contains("known"),
+            "{said}"
+        );
+        let (verdict, ..) = run(
+            with(json!({"forbid": ["ERROR"], "except": ["known", "one"]})),
+            logs,
+        )
+        .await;
+        assert_eq!(verdict, Verdict::Pass);
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_a_log_is_shown_nowhere() {
+        let logs: &[_] = &[("w1", "ERROR key hunter2-key\n"), ("w2", "b\n")];
+        let (_, said, test) = run(with(json!({"forbid": ["ERROR"]})), logs).await;
+        let all = format!("{said} {}", test.sink.everything());
+        assert!(
+            !all.contains("hunter2") && all.contains("ERROR key ***"),
+            "{all}"
+        );
+    }
+
+    #[test]
+    fn a_bad_expression_is_refused() {
+        let error =
+            KubeLogs::build(serde_json::from_value(with(json!({"forbid": ["("]}))).unwrap())
+                .err()
+                .unwrap();
+        assert!(error.contains("`(`"), "{error}");
+    }
+}

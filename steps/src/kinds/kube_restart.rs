@@ -1,0 +1,413 @@
+//! `kube.restart`: makes a workload replace its pods, and waits until every pod is a new one.
+//!
+//! Effect: a rolling restart, once per attempt: the attempt's name stands in an annotation of the pod
+//! template, so a resumed attempt finds its own restart and follows it. Permissions: `get` and
+//! `patch` on the workload, `list` on pods.
+
+use async_trait::async_trait;
+use flowctl_workflows::policy::Span;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clients::kube::pods::{self, PodSummary};
+use crate::clients::kube::readiness::{Readiness, readiness};
+use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
+use crate::clients::kube::{Kube, Resource, Selection, object, trouble};
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::registry::Kind;
+use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
+
+/// The annotation that carries the attempt's name from the template to every pod.
+const RESTARTED_BY: &str = "flowctl.dev/restarted-by";
+
+/// Which workload.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The kind of workload.
+    #[serde(default)]
+    pub kind: Workload,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// How long until every pod is a new one and ready.
+    #[serde(default = "ten_minutes")]
+    pub within: Span,
+}
+
+/// Kinds that restart by rolling.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema,
+)]
+pub enum Workload {
+    /// A Deployment.
+    #[default]
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
+}
+
+impl Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Workload::Deployment => "Deployment",
+            Workload::StatefulSet => "StatefulSet",
+            Workload::DaemonSet => "DaemonSet",
+        }
+    }
+}
+
+fn ten_minutes() -> Span {
+    Span::from_secs(600)
+}
+
+/// What there is now.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Output {
+    /// The workload's generation after the restart.
+    pub generation: i64,
+    /// The new pods.
+    pub pods: Vec<PodSummary>,
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct KubeRestart {
+    params: Params,
+}
+
+impl Kind for KubeRestart {
+    const INFO: KindInfo = KindInfo {
+        name: "kube.restart",
+        summary: "Restarts a workload by rolling and waits until every pod is a new one.",
+        effect: "A rolling restart, once per attempt.",
+        permissions: "get and patch on the workload, list on pods.",
+        measures: false,
+        on_resume: OnResume::Attaches,
+        writes: true,
+        example: "- id: restart_workers\n  uses: kube.restart\n  with: {namespace: data-platform, name: trino-worker}\n",
+    };
+    type Params = Params;
+    type Output = Output;
+
+    fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        Ok(Box::new(Self { params }))
+    }
+}
+
+#[async_trait]
+impl Step for KubeRestart {
+    async fn run(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        unless_cancelled(cx, self.restart(cx)).await
+    }
+
+    async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
+        Ok(Undone::Nothing("a restart cannot be taken back"))
+    }
+}
+
+fn mark(object: &Value) -> &str {
+    object["metadata"]["annotations"][RESTARTED_BY]
+        .as_str()
+        .unwrap_or_default()
+}
+
+/// The patch that makes every pod a new one.
+fn request(attempt: &str) -> Value {
+    json!({"spec": {"template": {"metadata": {"annotations": {RESTARTED_BY: attempt}}}}})
+}
+
+impl KubeRestart {
+    async fn restart(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        let (namespace, name) = (
+            Some(self.params.namespace.as_str()),
+            self.params.name.as_str(),
+        );
+        let kube = cx.clients.kube().await?;
+        let resource = kube.resource("apps/v1", self.params.kind.name()).await?;
+        let workload = kube
+            .get(&resource, namespace, name)
+            .await?
+            .ok_or_else(|| self.not_there())?;
+        if object::text(&workload, "/spec/updateStrategy/type") == "OnDelete" {
+            return Err(StepError::permanent(
+                "kube.on_delete",
+                format!(
+                    "{} replaces pods only when they are deleted",
+                    object::title(&workload)
+                ),
+            ));
+        }
+        if object::number(&workload, "/spec/replicas") == Some(0) {
+            return Err(StepError::permanent(
+                "kube.no_replicas",
+                format!(
+                    "{} wants 0 pods: there is nothing to restart",
+                    object::title(&workload)
+                ),
+            ));
+        }
+        let attempt = cx.attempt.to_string();
+        if mark(&workload["spec"]["template"]) != attempt {
+            kube.merge(&resource, namespace, name, &request(&attempt))
+                .await?;
+        }
+        let mut wait = Wait::begin(cx, self.params.within.duration());
+        let waited = loop {
+            let look = self.look(cx, &kube, &resource, &attempt).await;
+            if let Some(waited) = wait.after(look).await? {
+                break waited;
+            }
+        };
+        let (workload, pods) = match waited {
+            Waited::Held(found) => found,
+            Waited::Expired(missing) => {
+                return Err(self.expired(cx, &kube, &resource, &missing).await);
+            }
+        };
+        let shown: Vec<Value> = pods.iter().map(object::showable).collect();
+        cx.evidence_json(
+            "restarted.json",
+            &json!({"workload": object::showable(&workload), "pods": shown}),
+        )
+        .await?;
+        let generation = object::number(&workload, "/metadata/generation").unwrap_or(0);
+        Ok(StepOutput::of(json!(Output {
+            generation,
+            pods: pods.iter().map(pods::summary).collect()
+        })))
+    }
+
+    fn not_there(&self) -> StepError {
+        let Params {
+            kind,
+            namespace,
+            name,
+            ..
+        } = &self.params;
+        StepError::permanent(
+            "kube.not_found",
+            format!(
+                "there is no {} `{name}` in namespace `{namespace}`",
+                kind.name()
+            ),
+        )
+        .help(format!(
+            "kubectl get {} -n {namespace}",
+            kind.name().to_lowercase()
+        ))
+    }
+
+    async fn look(
+        &self,
+        cx: &StepContext,
+        kube: &Kube,
+        resource: &Resource,
+        attempt: &str,
+    ) -> Result<Look<(Value, Vec<Value>)>, StepError> {
+        let workload = kube
+            .get(resource, Some(&self.params.namespace), &self.params.name)
+            .await?;
+        let workload = workload.ok_or_else(|| self.not_there())?;
+        if mark(&workload["spec"]["template"]) != attempt {
+            return Err(StepError::permanent(
+                "kube.restart_undone",
+                format!(
+                    "someone took the restart's mark from {}: its pods are being replaced again",
+                    object::title(&workload)
+                ),
+            ));
+        }
+        let selector = trouble::selector_of(&workload).unwrap_or_default();
+        let pods = kube
+            .list(
+                &Resource::pods(),
+                &Selection::labelled(&self.params.namespace, &selector),
+            )
+            .await?;
+        let missing = match readiness(&workload) {
+            Readiness::Ready => unrestarted(&pods, attempt),
+            Readiness::Waiting(what) => Some(what),
+            Readiness::Failed(why) => {
+                let words = trouble::explain(cx, kube, &trouble::among(&pods)).await;
+                return Err(StepError::permanent(
+                    "kube.pods_failing",
+                    format!("{} has failed: {why}; {words}", object::title(&workload)),
+                ));
+            }
+        };
+        let Some(missing) = missing else {
+            return Ok(Look::Done((workload, pods)));
+        };
+        let troubles = trouble::among(&pods);
+        if troubles.first().is_some_and(|first| first.problem.hopeless) {
+            let words = trouble::explain(cx, kube, &troubles).await;
+            return Err(StepError::permanent(
+                "kube.pods_failing",
+                format!("{missing}; {words}"),
+            ));
+        }
+        Ok(Look::NotYet(missing))
+    }
+
+    async fn expired(
+        &self,
+        cx: &StepContext,
+        kube: &Kube,
+        resource: &Resource,
+        missing: &str,
+    ) -> StepError {
+        let workload = kube
+            .get(resource, Some(&self.params.namespace), &self.params.name)
+            .await
+            .ok()
+            .flatten();
+        let troubles = trouble::behind(kube, workload.as_slice())
+            .await
+            .unwrap_or_default();
+        let words = trouble::explain(cx, kube, &troubles).await;
+        StepError::timed_out(
+            "kube.not_ready",
+            format!(
+                "not restarted within {}: {missing}; {words}",
+                self.params.within
+            ),
+        )
+    }
+}
+
+/// What is missing until every pod is of this restart and ready, and no other is left.
+fn unrestarted(pods: &[Value], attempt: &str) -> Option<String> {
+    let old: Vec<&str> = pods
+        .iter()
+        .filter(|pod| mark(pod) != attempt)
+        .map(object::name)
+        .collect();
+    if !old.is_empty() {
+        return Some(format!("old pods are still there: {}", old.join(", ")));
+    }
+    if pods.is_empty() {
+        return Some("there is no pod yet".to_owned());
+    }
+    let unready: Vec<&str> = pods
+        .iter()
+        .filter(|pod| !pods::is_ready(pod))
+        .map(object::name)
+        .collect();
+    (!unready.is_empty()).then(|| format!("not ready yet: {}", unready.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::kube::fake::{FakeServer, pod};
+    use crate::testing::TestContext;
+
+    const PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/web";
+
+    fn deployment() -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "generation": 1},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {}}},
+            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}})
+    }
+
+    /// A server whose controller replaces the old pod some looks after the template was marked.
+    fn server() -> FakeServer {
+        let mut looks = 0;
+        FakeServer::with(vec![
+            deployment(),
+            pod("shop", "web-old", json!({"app": "web"}), true),
+        ])
+        .hook(move |call, objects| {
+            let attempt = mark(&objects[PATH]["spec"]["template"]).to_owned();
+            if !attempt.is_empty() && call.path.ends_with("/pods") {
+                looks += 1;
+                if looks == 3 {
+                    let mut new = pod("shop", "web-new", json!({"app": "web"}), true);
+                    new["metadata"]["annotations"] = json!({RESTARTED_BY: attempt});
+                    objects.insert("/api/v1/namespaces/shop/pods/web-new".into(), new);
+                }
+                if looks == 5 {
+                    objects.remove("/api/v1/namespaces/shop/pods/web-old");
+                }
+            }
+            None
+        })
+    }
+
+    fn step() -> Box<dyn Step> {
+        KubeRestart::build(
+            serde_json::from_value(json!({"namespace": "shop", "name": "web", "within": "1m"}))
+                .unwrap(),
+        )
+        .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_only_when_every_pod_is_a_new_one() {
+        let server = server();
+        let output = step()
+            .run(
+                &TestContext::new("restart")
+                    .unwrap()
+                    .cluster(server.kube())
+                    .context,
+            )
+            .await
+            .unwrap();
+        let names: Vec<&str> = output.value["pods"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pod| pod["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["web-new"],
+            "the status alone said that the old pod was the new version"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resumed_attempt_follows_its_own_restart_and_a_new_attempt_restarts_again() {
+        let server = server();
+        let test = TestContext::new("restart").unwrap().cluster(server.kube());
+        step().run(&test.context).await.unwrap();
+        step().run(&test.resumed().context).await.unwrap();
+        assert_eq!(server.writes(), [format!("PATCH {PATH}")]);
+        let mut second = test.resumed();
+        second.context.attempt.attempt = 2;
+        assert_eq!(
+            step().run(&second.context).await.unwrap_err().code,
+            "kube.not_ready"
+        );
+        assert_eq!(server.writes().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_pods_or_is_not_there_is_an_error() {
+        let mut empty = deployment();
+        empty["spec"]["replicas"] = json!(0);
+        for (objects, code) in [
+            (vec![empty], "kube.no_replicas"),
+            (vec![], "kube.not_found"),
+        ] {
+            let server = FakeServer::with(objects);
+            let error = step()
+                .run(
+                    &TestContext::new("restart")
+                        .unwrap()
+                        .cluster(server.kube())
+                        .context,
+                )
+                .await
+                .unwrap_err();
+            assert_eq!(error.code, code);
+            assert!(server.writes().is_empty());
+        }
+    }
+}
