@@ -5,6 +5,8 @@
     reason = "in a test a surprise is a failure"
 )]
 
+mod kill;
 mod log_contract;
+mod portable;
 mod support;
 mod writer;
