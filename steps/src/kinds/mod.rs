@@ -6,5 +6,6 @@ pub mod kube_wait;
 pub mod noop;
 pub mod process;
 pub mod shell;
+pub mod trino_benchmark;
 pub mod trino_info;
 pub mod trino_query;
