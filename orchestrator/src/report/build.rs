@@ -9,14 +9,24 @@ use super::fingerprint::fingerprint;
 use super::model::{CriterionReport, FORMAT, FailureReport, FindingReport, Report, StepReport};
 use super::verdicts::{CriterionVerdict, exit_code, skipped, verdicts};
 
-const ORDER: [Verdict; 5] =
-    [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive, Verdict::Inapplicable, Verdict::NotRun];
+const ORDER: [Verdict; 5] = [
+    Verdict::Pass,
+    Verdict::Fail,
+    Verdict::Inconclusive,
+    Verdict::Inapplicable,
+    Verdict::NotRun,
+];
 
 /// The report of a run, finished or not.
 #[must_use]
 pub fn build(state: &RunState) -> Report {
     let verdicts = verdicts(state);
-    let count = |wanted: Verdict| verdicts.iter().filter(|verdict| verdict.verdict == wanted).count();
+    let count = |wanted: Verdict| {
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.verdict == wanted)
+            .count()
+    };
     Report {
         format: FORMAT,
         run: state.run.to_string(),
@@ -28,15 +38,23 @@ pub fn build(state: &RunState) -> Report {
         finished: state.updated,
         cancelled_by: state.cancelled_by.clone(),
         resumes: state.resumes,
-        summary: ORDER.into_iter().map(|verdict| (verdict.as_str(), count(verdict))).collect(),
+        summary: ORDER
+            .into_iter()
+            .map(|verdict| (verdict.as_str(), count(verdict)))
+            .collect(),
         objectives: state.plan.objectives.clone(),
         criteria: verdicts.iter().map(criterion).collect(),
-        steps: state.steps().map(|(step, record)| step_report(step, record)).collect(),
+        steps: state
+            .steps()
+            .map(|(step, record)| step_report(step, record))
+            .collect(),
         proving_nothing: state
             .plan
             .steps
             .iter()
-            .filter(|step| step.proves.is_empty() && step.part_proves.is_empty() && step.role.kind().is_some())
+            .filter(|step| {
+                step.proves.is_empty() && step.part_proves.is_empty() && step.role.kind().is_some()
+            })
             .map(|step| step.id.to_string())
             .collect(),
         fingerprint: fingerprint(state),
@@ -67,13 +85,20 @@ fn criterion(verdict: &CriterionVerdict<'_>) -> CriterionReport {
         text: verdict.criterion.text.clone(),
         verdict: verdict.verdict,
         reason: verdict.reason.clone(),
-        proved_by: verdict.proofs.iter().map(|proof| proof.step.id.to_string()).collect(),
+        proved_by: verdict
+            .proofs
+            .iter()
+            .map(|proof| proof.step.id.to_string())
+            .collect(),
         findings: findings.collect(),
     }
 }
 
 fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
-    let kept = record.result.as_ref().map_or(&[][..], |result| &result.evidence);
+    let kept = record
+        .result
+        .as_ref()
+        .map_or(&[][..], |result| &result.evidence);
     let failed = record.failures.iter().flat_map(|failure| &failure.evidence);
     let mut evidence: Vec<Evidence> = Vec::new();
     for item in failed.chain(kept) {
@@ -110,7 +135,12 @@ fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
                 help: failed.failure.help.clone(),
             })
             .collect(),
-        proves: step.proves.iter().chain(&step.part_proves).map(ToString::to_string).collect(),
+        proves: step
+            .proves
+            .iter()
+            .chain(&step.part_proves)
+            .map(ToString::to_string)
+            .collect(),
         evidence,
         undone: match &record.undo {
             UndoState::Done { detail } => Some(detail.clone()),

@@ -6,8 +6,17 @@ use serde_json::{Map, Value};
 use super::model::{Fingerprint, TargetFingerprint};
 
 /// Output fields that tell one platform from another, whatever the step kind.
-const TELLING: &[&str] =
-    &["fingerprint", "version", "nodes", "images", "chart", "chart_version", "config_digest", "release", "environment"];
+const TELLING: &[&str] = &[
+    "fingerprint",
+    "version",
+    "nodes",
+    "images",
+    "chart",
+    "chart_version",
+    "config_digest",
+    "release",
+    "environment",
+];
 
 /// What the run ran on.
 pub(super) fn fingerprint(state: &RunState) -> Fingerprint {
@@ -23,11 +32,15 @@ pub(super) fn fingerprint(state: &RunState) -> Fingerprint {
     });
     Fingerprint {
         flowctl: state.flowctl.clone(),
-        files: plan.files.iter().map(|file| (file.path.clone(), file.sha256.clone())).collect(),
-        target: plan
-            .target
-            .as_ref()
-            .map(|target| TargetFingerprint { name: target.name.clone(), sha256: target.sha256.clone() }),
+        files: plan
+            .files
+            .iter()
+            .map(|file| (file.path.clone(), file.sha256.clone()))
+            .collect(),
+        target: plan.target.as_ref().map(|target| TargetFingerprint {
+            name: target.name.clone(),
+            sha256: target.sha256.clone(),
+        }),
         params: plan.params.clone(),
         platform: platform.collect(),
     }

@@ -26,7 +26,12 @@ pub fn junit(report: &Report) -> Result<String, String> {
             status.set_message(format!("{}: {}", criterion.verdict, criterion.reason));
         }
         let mut case = TestCase::new(criterion.text.clone(), status);
-        case.set_classname(criterion.objective.clone().unwrap_or_else(|| "overall".to_owned()));
+        case.set_classname(
+            criterion
+                .objective
+                .clone()
+                .unwrap_or_else(|| "overall".to_owned()),
+        );
         criteria.add_test_case(case);
     }
     let mut steps = TestSuite::new("steps");

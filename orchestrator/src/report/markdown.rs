@@ -29,8 +29,18 @@ fn head(out: &mut String, report: &Report) {
         Some(flowctl_state::event::RunOutcome::Failed) => "a step failed",
         Some(flowctl_state::event::RunOutcome::Cancelled) => "cancelled",
     };
-    let _ = writeln!(out, "Run `{}` of workflow `{}`: {outcome} (exit code {}).", report.run, report.workflow, report.exit_code);
-    let _ = writeln!(out, "From {} to {}{}.", report.started, report.finished, resumes(report.resumes));
+    let _ = writeln!(
+        out,
+        "Run `{}` of workflow `{}`: {outcome} (exit code {}).",
+        report.run, report.workflow, report.exit_code
+    );
+    let _ = writeln!(
+        out,
+        "From {} to {}{}.",
+        report.started,
+        report.finished,
+        resumes(report.resumes)
+    );
     if let Some(by) = &report.cancelled_by {
         let _ = writeln!(out, "Cancelled by {by}.");
     }
@@ -63,16 +73,26 @@ fn criteria(out: &mut String, report: &Report) {
     }
     out.push_str("\n## Criteria\n");
     let title = |id: &str| {
-        report.objectives.iter().find(|objective| objective.id == id).map_or(id.to_owned(), |objective| {
-            format!("{} {}", objective.id, objective.title)
-        })
+        report
+            .objectives
+            .iter()
+            .find(|objective| objective.id == id)
+            .map_or(id.to_owned(), |objective| {
+                format!("{} {}", objective.id, objective.title)
+            })
     };
     let mut current: Option<&Option<String>> = None;
     for criterion in &report.criteria {
         if current != Some(&criterion.objective) {
             current = Some(&criterion.objective);
-            let heading = criterion.objective.as_deref().map_or("Overall".to_owned(), title);
-            let _ = writeln!(out, "\n### {heading}\n\n| verdict | criterion | why |\n|---|---|---|");
+            let heading = criterion
+                .objective
+                .as_deref()
+                .map_or("Overall".to_owned(), title);
+            let _ = writeln!(
+                out,
+                "\n### {heading}\n\n| verdict | criterion | why |\n|---|---|---|"
+            );
         }
         let _ = writeln!(
             out,
@@ -82,12 +102,22 @@ fn criteria(out: &mut String, report: &Report) {
             cell(&criterion.reason)
         );
     }
-    let measured: Vec<&CriterionReport> =
-        report.criteria.iter().filter(|criterion| !criterion.findings.is_empty()).collect();
+    let measured: Vec<&CriterionReport> = report
+        .criteria
+        .iter()
+        .filter(|criterion| !criterion.findings.is_empty())
+        .collect();
     if !measured.is_empty() {
-        out.push_str("\n## Findings and their evidence\n\nHashes name the raw records under `evidence/`.\n");
+        out.push_str(
+            "\n## Findings and their evidence\n\nHashes name the raw records under `evidence/`.\n",
+        );
         for criterion in measured {
-            let _ = writeln!(out, "\n**{}** ({})\n", cell(&criterion.text), criterion.verdict);
+            let _ = writeln!(
+                out,
+                "\n**{}** ({})\n",
+                cell(&criterion.text),
+                criterion.verdict
+            );
             for finding in &criterion.findings {
                 let _ = writeln!(
                     out,
@@ -122,15 +152,26 @@ fn hashes(evidence: &[String]) -> String {
     if evidence.is_empty() {
         return String::new();
     }
-    let shown: Vec<String> =
-        evidence.iter().take(SHOWN).map(|hash| format!("`{}`", hash.get(..SHORT_HASH).unwrap_or(hash))).collect();
-    let more = if evidence.len() > SHOWN { format!(" and {} more", evidence.len() - SHOWN) } else { String::new() };
+    let shown: Vec<String> = evidence
+        .iter()
+        .take(SHOWN)
+        .map(|hash| format!("`{}`", hash.get(..SHORT_HASH).unwrap_or(hash)))
+        .collect();
+    let more = if evidence.len() > SHOWN {
+        format!(" and {} more", evidence.len() - SHOWN)
+    } else {
+        String::new()
+    };
     format!(" (evidence {}{more})", shown.join(", "))
 }
 
 /// `p95 = 1.42 s [1.20, 1.61] at 95 %, n = 60, target < 2 s`.
 fn number_line(number: &Number) -> String {
-    let unit = if number.unit.is_empty() { String::new() } else { format!(" {}", number.unit) };
+    let unit = if number.unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", number.unit)
+    };
     let mut line = format!("{} = {}{unit}", number.name, figure(number.value));
     if let Some(interval) = &number.interval {
         let end = |end: Option<f64>| end.map_or("unbounded".to_owned(), figure);
@@ -161,8 +202,11 @@ fn figure(value: f64) -> String {
 }
 
 fn hidden_failures(out: &mut String, report: &Report) {
-    let hidden: Vec<&StepReport> =
-        report.steps.iter().filter(|step| step.state == "succeeded" && !step.failures.is_empty()).collect();
+    let hidden: Vec<&StepReport> = report
+        .steps
+        .iter()
+        .filter(|step| step.state == "succeeded" && !step.failures.is_empty())
+        .collect();
     if hidden.is_empty() {
         return;
     }
@@ -185,10 +229,16 @@ fn steps(out: &mut String, report: &Report) {
     out.push_str("\n## Steps\n\n| step | kind | state | attempts | seconds | proves |\n|---|---|---|---:|---:|---|\n");
     for step in &report.steps {
         let seconds = match (step.started, step.finished) {
-            (Some(started), Some(finished)) => format!("{:.1}", finished.duration_since(started).as_secs_f64()),
+            (Some(started), Some(finished)) => {
+                format!("{:.1}", finished.duration_since(started).as_secs_f64())
+            }
             _ => String::new(),
         };
-        let proves = if step.proves.is_empty() { "nothing".to_owned() } else { step.proves.join(", ") };
+        let proves = if step.proves.is_empty() {
+            "nothing".to_owned()
+        } else {
+            step.proves.join(", ")
+        };
         let _ = writeln!(
             out,
             "| `{}` | {} | {} | {} | {seconds} | {proves} |",
@@ -198,20 +248,39 @@ fn steps(out: &mut String, report: &Report) {
             step.attempts
         );
     }
-    let failed: Vec<&StepReport> = report.steps.iter().filter(|step| step.state == "failed").collect();
+    let failed: Vec<&StepReport> = report
+        .steps
+        .iter()
+        .filter(|step| step.state == "failed")
+        .collect();
     for step in failed {
         if let Some(last) = step.failures.last() {
-            let _ = writeln!(out, "\nStep `{}` failed: {} ({})", step.id, cell(&last.message), last.code);
+            let _ = writeln!(
+                out,
+                "\nStep `{}` failed: {} ({})",
+                step.id,
+                cell(&last.message),
+                last.code
+            );
             if let Some(help) = &last.help {
                 let _ = writeln!(out, "What helps: {}", cell(help));
             }
         }
     }
-    let undone: Vec<&StepReport> = report.steps.iter().filter(|step| step.undone.is_some()).collect();
+    let undone: Vec<&StepReport> = report
+        .steps
+        .iter()
+        .filter(|step| step.undone.is_some())
+        .collect();
     if !undone.is_empty() {
         out.push_str("\n## What was put back\n\n");
         for step in undone {
-            let _ = writeln!(out, "- `{}`: {}", step.id, cell(step.undone.as_deref().unwrap_or_default()));
+            let _ = writeln!(
+                out,
+                "- `{}`: {}",
+                step.id,
+                cell(step.undone.as_deref().unwrap_or_default())
+            );
         }
     }
 }
@@ -230,11 +299,19 @@ fn fingerprint(out: &mut String, report: &Report) {
         let _ = writeln!(out, "- parameter `{name}` = `{}`", cell(&value.to_string()));
     }
     for (path, sha256) in &fingerprint.files {
-        let _ = writeln!(out, "- file `{}` (`{}`)", cell(path), sha256.get(..SHORT_HASH).unwrap_or(sha256));
+        let _ = writeln!(
+            out,
+            "- file `{}` (`{}`)",
+            cell(path),
+            sha256.get(..SHORT_HASH).unwrap_or(sha256)
+        );
     }
 }
 
 /// Text that stays in its table cell and its line.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
+    text.replace('|', "\\|")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -15,6 +15,9 @@ mod tests;
 pub use build::build;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use model::{CriterionReport, FailureReport, FindingReport, Fingerprint, Report, StepReport, TargetFingerprint};
+pub use model::{
+    CriterionReport, FailureReport, FindingReport, Fingerprint, Report, StepReport,
+    TargetFingerprint,
+};
 pub use verdicts::{CriterionVerdict, exit_code, verdicts};
 pub use write::FileRenderer;

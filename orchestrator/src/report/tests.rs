@@ -2,7 +2,9 @@ use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
 use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
-use flowctl_workflows::result::{ErrorClass, Evidence, Failure, Finding, Interval, Number, Verdict};
+use flowctl_workflows::result::{
+    ErrorClass, Evidence, Failure, Finding, Interval, Number, Verdict,
+};
 use flowctl_workflows::{CriterionId, RunId, StepId, WorkflowName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,7 +12,12 @@ use serde_json::{Value, json};
 use super::*;
 
 fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
-    let criteria = |names: &[&str]| names.iter().map(|name| CriterionId::new(*name).unwrap()).collect();
+    let criteria = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| CriterionId::new(*name).unwrap())
+            .collect()
+    };
     PlanStep {
         id: StepId::new(id).unwrap(),
         title: None,
@@ -49,7 +56,10 @@ fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunStat
         directory: None,
         params: serde_json::Map::from_iter([("rows".to_owned(), json!(100))]),
         target: None,
-        objectives: vec![Objective { id: "3.2".into(), title: "Query Performance".into() }],
+        objectives: vec![Objective {
+            id: "3.2".into(),
+            title: "Query Performance".into(),
+        }],
         criteria,
         locks: vec![],
         timeout: None,
@@ -57,7 +67,12 @@ fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunStat
         steps,
         files: vec![],
     };
-    let first = Event::RunStarted { plan: Box::new(plan), jobs: 4, only: vec![], flowctl: "0.1.0".into() };
+    let first = Event::RunStarted {
+        plan: Box::new(plan),
+        jobs: 4,
+        only: vec![],
+        flowctl: "0.1.0".into(),
+    };
     let run = RunId::new("w-1").unwrap();
     let envelopes: Vec<Envelope> = (0..)
         .zip(std::iter::once(first).chain(events))
@@ -79,13 +94,19 @@ fn id(text: &str) -> StepId {
 }
 
 fn start(step: &str, attempt: u32) -> Event {
-    Event::StepStarted { step: id(step), attempt }
+    Event::StepStarted {
+        step: id(step),
+        attempt,
+    }
 }
 
 fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
     Finding {
         about: "p95 of simple_aggregation".into(),
-        proves: proves.iter().map(|name| CriterionId::new(*name).unwrap()).collect(),
+        proves: proves
+            .iter()
+            .map(|name| CriterionId::new(*name).unwrap())
+            .collect(),
         verdict,
         reason: reason.into(),
         numbers: vec![],
@@ -94,12 +115,29 @@ fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
 }
 
 fn done(step: &str, attempt: u32, findings: Vec<Finding>) -> Event {
-    Event::StepSucceeded { step: id(step), attempt, output: json!({}), findings, evidence: vec![] }
+    Event::StepSucceeded {
+        step: id(step),
+        attempt,
+        output: json!({}),
+        findings,
+        evidence: vec![],
+    }
 }
 
 fn failed(step: &str, attempt: u32, class: ErrorClass, retry_in: Option<u64>) -> Event {
-    let failure = Failure { class, code: "trino.X".into(), message: "it broke".into(), help: Some("mend it".into()) };
-    Event::StepFailed { step: id(step), attempt, failure, retry_in, evidence: vec![] }
+    let failure = Failure {
+        class,
+        code: "trino.X".into(),
+        message: "it broke".into(),
+        help: Some("mend it".into()),
+    };
+    Event::StepFailed {
+        step: id(step),
+        attempt,
+        failure,
+        retry_in,
+        evidence: vec![],
+    }
 }
 
 fn finished(outcome: RunOutcome) -> Event {
@@ -115,22 +153,72 @@ fn verdict(events: Vec<Event>) -> (Verdict, u8) {
 #[test]
 fn only_a_measured_criterion_can_pass() {
     use RunOutcome::{Cancelled, Failed, Succeeded};
-    let measured = |verdict| vec![start("a", 1), done("a", 1, vec![finding(&[], verdict, "seen")]), finished(Succeeded)];
+    let measured = |verdict| {
+        vec![
+            start("a", 1),
+            done("a", 1, vec![finding(&[], verdict, "seen")]),
+            finished(Succeeded),
+        ]
+    };
     let broke = |class| vec![start("a", 1), failed("a", 1, class, None), finished(Failed)];
-    let skip = |reason| vec![Event::StepSkipped { step: id("a"), reason }, finished(Succeeded)];
+    let skip = |reason| {
+        vec![
+            Event::StepSkipped {
+                step: id("a"),
+                reason,
+            },
+            finished(Succeeded),
+        ]
+    };
     let cases: Vec<(&str, Vec<Event>, (Verdict, u8))> = vec![
         ("measured PASS", measured(Verdict::Pass), (Verdict::Pass, 0)),
         ("measured FAIL", measured(Verdict::Fail), (Verdict::Fail, 1)),
-        ("measured INCONCLUSIVE", measured(Verdict::Inconclusive), (Verdict::Inconclusive, 3)),
-        ("measured INAPPLICABLE", measured(Verdict::Inapplicable), (Verdict::Inapplicable, 0)),
-        ("succeeded without a finding", vec![start("a", 1), done("a", 1, vec![]), finished(Succeeded)], (Verdict::Inconclusive, 3)),
-        ("failed for good", broke(ErrorClass::Permanent), (Verdict::Fail, 1)),
-        ("never got there in time", broke(ErrorClass::TimedOut), (Verdict::Fail, 1)),
-        ("no answer", broke(ErrorClass::Transient), (Verdict::Inconclusive, 1)),
-        ("nobody knows", broke(ErrorClass::Lost), (Verdict::Inconclusive, 1)),
+        (
+            "measured INCONCLUSIVE",
+            measured(Verdict::Inconclusive),
+            (Verdict::Inconclusive, 3),
+        ),
+        (
+            "measured INAPPLICABLE",
+            measured(Verdict::Inapplicable),
+            (Verdict::Inapplicable, 0),
+        ),
+        (
+            "succeeded without a finding",
+            vec![start("a", 1), done("a", 1, vec![]), finished(Succeeded)],
+            (Verdict::Inconclusive, 3),
+        ),
+        (
+            "failed for good",
+            broke(ErrorClass::Permanent),
+            (Verdict::Fail, 1),
+        ),
+        (
+            "never got there in time",
+            broke(ErrorClass::TimedOut),
+            (Verdict::Fail, 1),
+        ),
+        (
+            "no answer",
+            broke(ErrorClass::Transient),
+            (Verdict::Inconclusive, 1),
+        ),
+        (
+            "nobody knows",
+            broke(ErrorClass::Lost),
+            (Verdict::Inconclusive, 1),
+        ),
         ("skipped", skip(SkipReason::Condition), (Verdict::NotRun, 3)),
-        ("not selected", skip(SkipReason::NotSelected), (Verdict::NotRun, 3)),
-        ("cancelled", vec![Event::StepCancelled { step: id("a") }, finished(Cancelled)], (Verdict::NotRun, 4)),
+        (
+            "not selected",
+            skip(SkipReason::NotSelected),
+            (Verdict::NotRun, 3),
+        ),
+        (
+            "cancelled",
+            vec![Event::StepCancelled { step: id("a") }, finished(Cancelled)],
+            (Verdict::NotRun, 4),
+        ),
         ("not finished", vec![start("a", 1)], (Verdict::NotRun, 4)),
     ];
     for (what, events, expected) in cases {
@@ -140,7 +228,15 @@ fn only_a_measured_criterion_can_pass() {
 
 #[test]
 fn a_criterion_that_no_step_proves_is_not_run() {
-    let state = state(vec![step("a", &[], &[])], &["c"], vec![start("a", 1), done("a", 1, vec![]), finished(RunOutcome::Succeeded)]);
+    let state = state(
+        vec![step("a", &[], &[])],
+        &["c"],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
     let verdicts = verdicts(&state);
     assert_eq!(verdicts[0].verdict, Verdict::NotRun);
     assert_eq!(verdicts[0].reason, "no step of this workflow measures it");
@@ -157,33 +253,71 @@ fn the_worst_of_several_proofs_counts_and_gives_the_reason() {
             start("a", 1),
             done("a", 1, vec![finding(&[], Verdict::Pass, "good")]),
             start("b", 1),
-            done("b", 1, vec![finding(&[], Verdict::Pass, "good"), finding(&[], Verdict::Fail, "too slow")]),
+            done(
+                "b",
+                1,
+                vec![
+                    finding(&[], Verdict::Pass, "good"),
+                    finding(&[], Verdict::Fail, "too slow"),
+                ],
+            ),
             finished(RunOutcome::Succeeded),
         ],
     );
     let verdicts = verdicts(&state);
-    assert_eq!((verdicts[0].verdict, verdicts[0].reason.as_str()), (Verdict::Fail, "b: too slow"));
+    assert_eq!(
+        (verdicts[0].verdict, verdicts[0].reason.as_str()),
+        (Verdict::Fail, "b: too slow")
+    );
 }
 
 #[test]
 fn a_part_proves_its_own_criterion_only() {
-    let events = |findings| vec![start("a", 1), done("a", 1, findings), finished(RunOutcome::Succeeded)];
+    let events = |findings| {
+        vec![
+            start("a", 1),
+            done("a", 1, findings),
+            finished(RunOutcome::Succeeded),
+        ]
+    };
     let steps = vec![step("a", &[], &["c", "d"])];
-    let run = state(steps.clone(), &["c", "d"], events(vec![finding(&["c"], Verdict::Pass, "fast"), finding(&["d"], Verdict::Fail, "slow")]));
+    let run = state(
+        steps.clone(),
+        &["c", "d"],
+        events(vec![
+            finding(&["c"], Verdict::Pass, "fast"),
+            finding(&["d"], Verdict::Fail, "slow"),
+        ]),
+    );
     let verdicts_of = |run: &RunState| verdicts(run).iter().map(|v| v.verdict).collect::<Vec<_>>();
     assert_eq!(verdicts_of(&run), [Verdict::Pass, Verdict::Fail]);
     // A finding that names no criterion proves none of the parts'.
-    let run = state(steps, &["c", "d"], events(vec![finding(&[], Verdict::Pass, "fast")]));
-    assert_eq!(verdicts_of(&run), [Verdict::Inconclusive, Verdict::Inconclusive]);
+    let run = state(
+        steps,
+        &["c", "d"],
+        events(vec![finding(&[], Verdict::Pass, "fast")]),
+    );
+    assert_eq!(
+        verdicts_of(&run),
+        [Verdict::Inconclusive, Verdict::Inconclusive]
+    );
 }
 
 fn rich() -> RunState {
-    let mut measured = finding(&["c"], Verdict::Pass, "the interval lies under the target | all of it");
+    let mut measured = finding(
+        &["c"],
+        Verdict::Pass,
+        "the interval lies under the target | all of it",
+    );
     measured.numbers = vec![Number {
         name: "p95".into(),
         value: 1.42,
         unit: "s".into(),
-        interval: Some(Interval { low: Some(1.2), high: None, confidence: 0.95 }),
+        interval: Some(Interval {
+            low: Some(1.2),
+            high: None,
+            confidence: 0.95,
+        }),
         target: Some("< 2 s".into()),
         samples: Some(60),
     }];
@@ -230,31 +364,64 @@ fn the_markdown_says_what_was_measured_and_what_was_hidden() {
         "What helps: mend it",
         "- `a`: `{\"version\":\"476\"}`",
     ] {
-        assert!(text.lines().any(|found| found == line), "missing: {line}\n{text}");
+        assert!(
+            text.lines().any(|found| found == line),
+            "missing: {line}\n{text}"
+        );
     }
 }
 
 #[test]
 fn junit_counts_nothing_unmeasured_as_a_success() {
-    let state = state(vec![step("a", &["c"], &[])], &["c", "d"], vec![start("a", 1), done("a", 1, vec![]), finished(RunOutcome::Succeeded)]);
+    let state = state(
+        vec![step("a", &["c"], &[])],
+        &["c", "d"],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
     let xml = junit(&build(&state)).unwrap();
-    assert!(xml.contains(r#"<testsuite name="criteria" tests="2" disabled="1" errors="1" failures="0">"#), "{xml}");
+    assert!(
+        xml.contains(
+            r#"<testsuite name="criteria" tests="2" disabled="1" errors="1" failures="0">"#
+        ),
+        "{xml}"
+    );
 }
 
 #[test]
 fn a_report_renders_to_the_same_bytes_again_and_names_no_missing_record() {
     use crate::executor::Renderer as _;
     let home = tempfile::tempdir().unwrap();
-    let evidence = std::sync::Arc::new(flowctl_state::evidence::EvidenceStore::open(&home.path().join("e")).unwrap());
+    let evidence = std::sync::Arc::new(
+        flowctl_state::evidence::EvidenceStore::open(&home.path().join("e")).unwrap(),
+    );
     let root = home.path().to_path_buf();
-    let renderer = FileRenderer { directory: Box::new(move |run| root.join(run.as_str())), evidence };
+    let renderer = FileRenderer {
+        directory: Box::new(move |run| root.join(run.as_str())),
+        evidence,
+    };
     let error = renderer.render(&rich()).unwrap_err();
-    assert!(error.contains("7f2d8d4c9b0e1a"), "a record that is not there was named: {error}");
+    assert!(
+        error.contains("7f2d8d4c9b0e1a"),
+        "a record that is not there was named: {error}"
+    );
 
-    let plain = state(vec![step("a", &[], &[])], &[], vec![start("a", 1), done("a", 1, vec![]), finished(RunOutcome::Succeeded)]);
+    let plain = state(
+        vec![step("a", &[], &[])],
+        &[],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
     let read = || {
         let directory = renderer.render(&plain).unwrap();
-        ["report.json", "report.md", "junit.xml"].map(|name| std::fs::read(format!("{directory}/{name}")).unwrap())
+        ["report.json", "report.md", "junit.xml"]
+            .map(|name| std::fs::read(format!("{directory}/{name}")).unwrap())
     };
     assert_eq!(read(), read());
 }

@@ -36,7 +36,12 @@ pub struct Proof<'a> {
 /// A verdict for each criterion, in the document's order.
 #[must_use]
 pub fn verdicts(state: &RunState) -> Vec<CriterionVerdict<'_>> {
-    state.plan.criteria.iter().map(|criterion| judge(state, criterion)).collect()
+    state
+        .plan
+        .criteria
+        .iter()
+        .map(|criterion| judge(state, criterion))
+        .collect()
 }
 
 fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<'a> {
@@ -54,7 +59,12 @@ fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<
             verdict = Some(worst);
         }
     }
-    CriterionVerdict { criterion, verdict: verdict.unwrap_or(Verdict::NotRun), reason, proofs }
+    CriterionVerdict {
+        criterion,
+        verdict: verdict.unwrap_or(Verdict::NotRun),
+        reason,
+        proofs,
+    }
 }
 
 /// Whether a step, or a part of it, is meant to prove the criterion.
@@ -63,7 +73,12 @@ fn claims(step: &PlanStep, criterion: &CriterionId) -> bool {
 }
 
 fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId) -> Proof<'a> {
-    let without = |verdict, reason: String| Proof { step, verdict, reason, findings: Vec::new() };
+    let without = |verdict, reason: String| Proof {
+        step,
+        verdict,
+        reason,
+        findings: Vec::new(),
+    };
     match &record.state {
         StepState::Succeeded => measured(step, record, criterion),
         StepState::Failed => match record.failures.last() {
@@ -72,11 +87,22 @@ fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId
             Some(last) => {
                 let verdict = match last.failure.class {
                     ErrorClass::Permanent | ErrorClass::TimedOut => Verdict::Fail,
-                    ErrorClass::Transient | ErrorClass::Cancelled | ErrorClass::Lost => Verdict::Inconclusive,
+                    ErrorClass::Transient | ErrorClass::Cancelled | ErrorClass::Lost => {
+                        Verdict::Inconclusive
+                    }
                 };
-                without(verdict, format!("the step failed: {} ({})", last.failure.message, last.failure.code))
+                without(
+                    verdict,
+                    format!(
+                        "the step failed: {} ({})",
+                        last.failure.message, last.failure.code
+                    ),
+                )
             }
-            None => without(Verdict::Inconclusive, "the step failed without saying why".to_owned()),
+            None => without(
+                Verdict::Inconclusive,
+                "the step failed without saying why".to_owned(),
+            ),
         },
         StepState::Skipped(reason) => without(Verdict::NotRun, skipped(reason)),
         StepState::Cancelled => without(Verdict::NotRun, "the step was cancelled".to_owned()),
@@ -88,7 +114,10 @@ fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId
 }
 
 fn measured<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId) -> Proof<'a> {
-    let all = record.result.as_ref().map_or(&[][..], |result| &result.findings);
+    let all = record
+        .result
+        .as_ref()
+        .map_or(&[][..], |result| &result.findings);
     let findings: Vec<&Finding> = all
         .iter()
         .filter(|finding| {
@@ -108,7 +137,12 @@ fn measured<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &Criterio
             verdict = Some(worst);
         }
     }
-    Proof { step, verdict: verdict.unwrap_or(Verdict::Inconclusive), reason, findings }
+    Proof {
+        step,
+        verdict: verdict.unwrap_or(Verdict::Inconclusive),
+        reason,
+        findings,
+    }
 }
 
 /// Why a step was not started, in words.
@@ -126,8 +160,12 @@ pub(super) fn skipped(reason: &SkipReason) -> String {
             };
             format!("the step was skipped: `{step}` {ended}")
         }
-        SkipReason::Gate { step } => format!("the step was skipped: the gate `{step}` found a FAIL"),
-        SkipReason::RunStopped { step } => format!("the step was skipped: `{step}` failed and stopped the run"),
+        SkipReason::Gate { step } => {
+            format!("the step was skipped: the gate `{step}` found a FAIL")
+        }
+        SkipReason::RunStopped { step } => {
+            format!("the step was skipped: `{step}` failed and stopped the run")
+        }
         SkipReason::NotSelected => "the step was not selected by --only".to_owned(),
     }
 }
@@ -136,9 +174,15 @@ pub(super) fn skipped(reason: &SkipReason) -> String {
 /// INCONCLUSIVE or NOT RUN; 0 otherwise.
 #[must_use]
 pub fn exit_code(state: &RunState) -> u8 {
-    let Phase::Finished { outcome } = state.phase else { return 4 };
+    let Phase::Finished { outcome } = state.phase else {
+        return 4;
+    };
     let verdicts = verdicts(state);
-    let any = |wanted: &[Verdict]| verdicts.iter().any(|verdict| wanted.contains(&verdict.verdict));
+    let any = |wanted: &[Verdict]| {
+        verdicts
+            .iter()
+            .any(|verdict| wanted.contains(&verdict.verdict))
+    };
     match outcome {
         RunOutcome::Cancelled => 4,
         RunOutcome::Failed => 1,

@@ -47,15 +47,25 @@ impl FileRenderer {
         let named = report
             .steps
             .iter()
-            .flat_map(|step| step.evidence.iter().map(|evidence| evidence.sha256.as_str()))
+            .flat_map(|step| {
+                step.evidence
+                    .iter()
+                    .map(|evidence| evidence.sha256.as_str())
+            })
             .chain(report.criteria.iter().flat_map(|criterion| {
-                criterion.findings.iter().flat_map(|finding| finding.evidence.iter().map(String::as_str))
+                criterion
+                    .findings
+                    .iter()
+                    .flat_map(|finding| finding.evidence.iter().map(String::as_str))
             }));
         let hashes: BTreeSet<&str> = named.collect();
         for hash in hashes {
             let path = directory.join(hash);
             if !path.exists() {
-                let content = self.evidence.get(hash).map_err(|error| format!("evidence {hash}: {error}"))?;
+                let content = self
+                    .evidence
+                    .get(hash)
+                    .map_err(|error| format!("evidence {hash}: {error}"))?;
                 write_whole(&path, &content)?;
             }
         }
