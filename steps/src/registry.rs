@@ -91,6 +91,7 @@ impl Registry {
             KindEntry::of::<shell::Shell>(),
             KindEntry::of::<trino_benchmark::TrinoBenchmark>(),
             KindEntry::of::<trino_info::TrinoInfo>(),
+            KindEntry::of::<trino_load::TrinoLoad>(),
             KindEntry::of::<trino_query::TrinoQuery>(),
         ])
     }

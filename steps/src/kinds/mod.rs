@@ -8,4 +8,5 @@ pub mod process;
 pub mod shell;
 pub mod trino_benchmark;
 pub mod trino_info;
+pub mod trino_load;
 pub mod trino_query;
