@@ -13,3 +13,4 @@
 pub mod dag;
 pub mod engine;
 pub mod executor;
+pub mod report;

@@ -187,4 +187,18 @@ impl Chain {
         self.prev = codec::sha256(record);
         Ok(envelope)
     }
+
+    /// Checks the last accepted record against what is known of it from elsewhere.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] if it is another record than the noted one.
+    pub fn confirm(&self, noted: Option<&Head>) -> Result<(), LogError> {
+        match noted {
+            Some(noted) if noted.last + 1 == self.next && noted.sha256 != self.prev => {
+                let what = "it is not the event that was acknowledged in its place".to_owned();
+                Err(Unreadable::Damaged(what).at(&self.run, noted.last))
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -17,7 +17,7 @@ const SUM_DIGITS: usize = 16;
 const SUM_LENGTH: usize = SUM_HEAD.len() + SUM_DIGITS + SUM_TAIL.len();
 
 /// No record may be longer: a plan of 10,000 steps has about 4 MB.
-const LONGEST: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST: usize = 64 * 1024 * 1024;
 
 /// Why bytes are no record that this program can read.
 #[derive(Debug, Clone, PartialEq, Eq)]

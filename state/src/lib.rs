@@ -4,14 +4,18 @@
 //! evidence store. It never decides what happens next.
 
 pub mod chain;
+pub mod check;
 pub mod codec;
 pub mod directory;
 mod disk;
 pub mod error;
 pub mod event;
 pub mod evidence;
+pub mod export;
+mod head_notes;
 pub mod hold;
 pub mod holder;
+pub mod import;
 pub mod log;
 pub mod memory_log;
 pub mod run_state;

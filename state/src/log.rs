@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use flowctl_workflows::RunId;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Head};
 use crate::codec;
 use crate::error::LogError;
 use crate::event::{Envelope, Event, Seq};
@@ -61,6 +61,16 @@ pub trait EventLog: Send + Sync {
     /// What the store says.
     fn heads(&self) -> Result<Vec<(RunId, Seq)>, LogError>;
 
+    /// How far a run is known to have come from elsewhere than from its records, if it is known.
+    fn noted(&self, _run: &RunId) -> Option<Head> {
+        None
+    }
+
+    /// The runs of which that is known, also those whose records are gone.
+    fn noted_runs(&self) -> Vec<RunId> {
+        Vec::new()
+    }
+
     /// Stores the records of a run that is not here yet, exactly as given. All or nothing; the caller
     /// has followed their chain.
     ///
@@ -108,23 +118,39 @@ pub trait EventLog: Send + Sync {
         from: Seq,
         visit: &mut dyn FnMut(Envelope) -> ControlFlow<()>,
     ) -> Result<(), LogError> {
+        let noted = self.noted(run);
         let mut chain = None;
         let mut failure = None;
-        self.records(run, from.saturating_sub(1), &mut |seq, record| {
+        let mut ended = true;
+        let shown = self.records(run, from.saturating_sub(1), &mut |seq, record| {
             let chain =
                 chain.get_or_insert_with(|| Chain::starting(run.clone(), seq, from, record));
             if seq < from {
                 return ControlFlow::Continue(());
             }
-            match chain.accept(seq, record) {
+            let flow = match chain.accept(seq, record).and_then(|envelope| {
+                chain.confirm(noted.as_ref())?;
+                Ok(envelope)
+            }) {
                 Ok(envelope) => visit(envelope),
                 Err(error) => {
                     failure = Some(error);
                     ControlFlow::Break(())
                 }
-            }
-        })?;
-        failure.map_or(Ok(()), Err)
+            };
+            ended = flow.is_continue();
+            flow
+        });
+        match (shown, &noted) {
+            (Err(LogError::UnknownRun { .. }), Some(noted)) => return Err(lost(run, 0, noted)),
+            (shown, _) => shown?,
+        }
+        let next = chain.map_or(from, |chain| chain.next());
+        match (failure, noted) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(noted)) if ended && noted.last >= next => Err(lost(run, next, &noted)),
+            (None, _) => Ok(()),
+        }
     }
 
     /// All events of a run, checked.
@@ -158,5 +184,17 @@ pub trait EventLog: Send + Sync {
         }
         rows.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
         Ok(rows)
+    }
+}
+
+fn lost(run: &RunId, seq: Seq, noted: &Head) -> LogError {
+    let what = format!(
+        "events up to {} were acknowledged, but the log ends before it",
+        noted.last
+    );
+    LogError::Damaged {
+        run: run.clone(),
+        seq,
+        what,
     }
 }

@@ -314,6 +314,7 @@ impl RunState {
             && !matches!(
                 envelope.event,
                 Event::RunResumed { .. }
+                    | Event::StepRechecked { .. }
                     | Event::UndoStarted { .. }
                     | Event::StepUndone { .. }
                     | Event::UndoFailed { .. }

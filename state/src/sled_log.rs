@@ -22,6 +22,7 @@ use crate::codec;
 use crate::disk::DiskFiles;
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, Seq};
+use crate::head_notes::HeadNotes;
 use crate::log::{Append, EventLog, Visit};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
@@ -43,6 +44,7 @@ pub struct SledLog {
     _release: Release,
     files: DiskFiles,
     writing: Mutex<Writing>,
+    notes: Mutex<HeadNotes>,
     /// The acknowledged ends of runs. Its lock is never held while the disk is waited for.
     heads: Mutex<Heads>,
 }
@@ -97,6 +99,7 @@ impl SledLog {
             _release: Release(path.to_path_buf()),
             files,
             writing: Mutex::default(),
+            notes: Mutex::new(HeadNotes::read(path)),
             heads: Mutex::default(),
         })
     }
@@ -211,6 +214,23 @@ impl SledLog {
     }
 }
 
+impl Drop for SledLog {
+    fn drop(&mut self) {
+        if self.epoch.is_none() || lock(&self.writing).stopped.is_some() {
+            return;
+        }
+        let mut notes = lock(&self.notes);
+        for (run, head) in lock(&self.heads).iter() {
+            if let Some(head) = head {
+                notes.raise(run, head);
+            }
+        }
+        if let Err(error) = notes.write() {
+            tracing::warn!(%error, "how far the runs have come is not noted");
+        }
+    }
+}
+
 impl EventLog for SledLog {
     fn commit(&self, appends: Vec<Append>) -> Vec<Result<Vec<Envelope>, LogError>> {
         let count = appends.len();
@@ -272,6 +292,14 @@ impl EventLog for SledLog {
         Ok(heads)
     }
 
+    fn noted(&self, run: &RunId) -> Option<Head> {
+        lock(&self.notes).get(run).cloned()
+    }
+
+    fn noted_runs(&self) -> Vec<RunId> {
+        lock(&self.notes).runs().cloned().collect()
+    }
+
     fn restore(&self, run: &RunId, records: Vec<Vec<u8>>) -> Result<(), LogError> {
         self.exclusively(|| {
             if let Some(head) = self.head(run)? {
@@ -295,6 +323,7 @@ impl EventLog for SledLog {
         self.exclusively(|| {
             self.head(run)?
                 .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
+            lock(&self.notes).forget(run)?;
             let mut batch = sled::Batch::default();
             for key in self.store.scan_prefix(prefix(run)).keys() {
                 batch.remove(key.map_err(|error| from_sled("read", &self.path, error))?);

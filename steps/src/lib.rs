@@ -12,6 +12,7 @@ mod finding;
 pub mod kinds;
 pub mod registry;
 pub mod secret;
+pub mod statistics;
 pub mod step;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -95,7 +95,9 @@ impl Registry {
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),
             KindEntry::of::<shell::Shell>(),
+            KindEntry::of::<trino_benchmark::TrinoBenchmark>(),
             KindEntry::of::<trino_info::TrinoInfo>(),
+            KindEntry::of::<trino_load::TrinoLoad>(),
             KindEntry::of::<trino_query::TrinoQuery>(),
         ])
     }

@@ -6,12 +6,19 @@ use flowctl_workflows::context::Context;
 use flowctl_workflows::diagnostic::Diagnostic;
 use flowctl_workflows::expr::Expression;
 use flowctl_workflows::model::{Foreach, Items, ProbeSpec, StepSpec, UndoSpec};
-use flowctl_workflows::plan::{Plan, PlanFile, PlanNeed, PlanStep, Probe, Role, TargetIdentity, UndoPlan};
+use flowctl_workflows::plan::{
+    Plan, PlanFile, PlanNeed, PlanStep, Probe, Role, TargetIdentity, UndoPlan,
+};
 use flowctl_workflows::result::Outcome;
 use flowctl_workflows::{CriterionId, StepId, Workflow, template};
 use serde_json::{Map, Value};
 
-const ANY: [Outcome; 4] = [Outcome::Succeeded, Outcome::Failed, Outcome::Skipped, Outcome::Cancelled];
+const ANY: [Outcome; 4] = [
+    Outcome::Succeeded,
+    Outcome::Failed,
+    Outcome::Skipped,
+    Outcome::Cancelled,
+];
 
 /// Compiles a workflow that was loaded without mistakes.
 ///
@@ -27,13 +34,22 @@ pub fn compile(
     if let Some(target) = &target {
         context = context.with("target", target.view.clone());
     }
-    let mut unrolled = Unrolled { context, nodes: Vec::new(), locks: Vec::new(), mistakes: Vec::new() };
+    let mut unrolled = Unrolled {
+        context,
+        nodes: Vec::new(),
+        locks: Vec::new(),
+        mistakes: Vec::new(),
+    };
     for (specs, teardown) in [(&workflow.steps, false), (&workflow.finally, true)] {
         for spec in specs {
             unrolled.add(spec, teardown);
         }
     }
-    let mut locks: Vec<(String, u32)> = workflow.locks.iter().map(|(name, size)| (name.clone(), *size)).collect();
+    let mut locks: Vec<(String, u32)> = workflow
+        .locks
+        .iter()
+        .map(|(name, size)| (name.clone(), *size))
+        .collect();
     locks.extend(unrolled.locks);
     if !unrolled.mistakes.is_empty() {
         return Err(unrolled.mistakes);
@@ -53,7 +69,10 @@ pub fn compile(
         files: workflow
             .files
             .iter()
-            .map(|file| PlanFile { path: file.path.clone(), sha256: file.sha256.clone() })
+            .map(|file| PlanFile {
+                path: file.path.clone(),
+                sha256: file.sha256.clone(),
+            })
             .collect(),
     })
 }
@@ -73,15 +92,22 @@ struct Unrolled {
 
 impl Unrolled {
     fn add(&mut self, spec: &StepSpec, teardown: bool) {
-        let mut needs: Vec<(StepId, Vec<Outcome>)> =
-            spec.needs.iter().map(|need| (need.step.clone(), need.is.clone())).collect();
+        let mut needs: Vec<(StepId, Vec<Outcome>)> = spec
+            .needs
+            .iter()
+            .map(|need| (need.step.clone(), need.is.clone()))
+            .collect();
         if let Some(approval) = &spec.approval
             && let Some(id) = self.derived(spec, format!("{}.approval", spec.id))
         {
-            let message = template::render_text(&approval.message, &self.context).unwrap_or(approval.message.clone());
+            let message = template::render_text(&approval.message, &self.context)
+                .unwrap_or(approval.message.clone());
             let mut step = plain(spec, id.clone(), Role::Approval { message }, teardown);
             step.when.clone_from(&spec.when);
-            self.nodes.push(Node { step, needs: std::mem::take(&mut needs) });
+            self.nodes.push(Node {
+                step,
+                needs: std::mem::take(&mut needs),
+            });
             needs.push((id, Vec::new()));
         }
         match &spec.foreach {
@@ -93,7 +119,13 @@ impl Unrolled {
         }
     }
 
-    fn unroll(&mut self, spec: &StepSpec, foreach: &Foreach, needs: &[(StepId, Vec<Outcome>)], teardown: bool) {
+    fn unroll(
+        &mut self,
+        spec: &StepSpec,
+        foreach: &Foreach,
+        needs: &[(StepId, Vec<Outcome>)],
+        teardown: bool,
+    ) {
         let items = match self.items(foreach) {
             Ok(items) => items,
             Err(reason) => {
@@ -101,7 +133,9 @@ impl Unrolled {
                 return;
             }
         };
-        let lock = foreach.max_parallel.map(|size| (format!("foreach:{}", spec.id), size));
+        let lock = foreach
+            .max_parallel
+            .map(|size| (format!("foreach:{}", spec.id), size));
         self.locks.extend(lock.clone());
         let mut keys: BTreeMap<String, usize> = BTreeMap::new();
         let mut instances = Vec::new();
@@ -114,20 +148,33 @@ impl Unrolled {
                 }
             };
             if let Some(other) = keys.insert(key.clone(), place) {
-                self.mistake(spec, format!("items {other} and {place} have the same key `{key}`"));
+                self.mistake(
+                    spec,
+                    format!("items {other} and {place} have the same key `{key}`"),
+                );
                 continue;
             }
-            let Some(id) = self.derived(spec, format!("{}[{key}]", spec.id)) else { continue };
+            let Some(id) = self.derived(spec, format!("{}[{key}]", spec.id)) else {
+                continue;
+            };
             let mut step = full(spec, id.clone(), teardown);
             step.item = Some((foreach.name.clone(), item));
-            step.locks.extend(lock.iter().map(|(name, _)| (name.clone(), 1)));
-            self.nodes.push(Node { step, needs: needs.to_vec() });
+            step.locks
+                .extend(lock.iter().map(|(name, _)| (name.clone(), 1)));
+            self.nodes.push(Node {
+                step,
+                needs: needs.to_vec(),
+            });
             instances.push((id, ANY.to_vec()));
         }
         let mut step = plain(spec, spec.id.clone(), Role::FanIn, teardown);
         step.on_failure = spec.on_failure;
         // With no items, the fan-in stands for the step itself and waits for what it needs.
-        let needs = if instances.is_empty() { needs.to_vec() } else { instances };
+        let needs = if instances.is_empty() {
+            needs.to_vec()
+        } else {
+            instances
+        };
         self.nodes.push(Node { step, needs });
     }
 
@@ -135,7 +182,9 @@ impl Unrolled {
         match &foreach.items {
             Items::List(items) => items
                 .iter()
-                .map(|item| template::render(item, &self.context).map_err(|error| error.to_string()))
+                .map(|item| {
+                    template::render(item, &self.context).map_err(|error| error.to_string())
+                })
                 .collect(),
             Items::Expression(text) => {
                 let value = Expression::compile(text)
@@ -151,12 +200,19 @@ impl Unrolled {
     }
 
     fn derived(&mut self, spec: &StepSpec, id: String) -> Option<StepId> {
-        StepId::new(id).map_err(|error| self.mistake(spec, error.to_string())).ok()
+        StepId::new(id)
+            .map_err(|error| self.mistake(spec, error.to_string()))
+            .ok()
     }
 
     fn mistake(&mut self, spec: &StepSpec, reason: impl std::fmt::Display) {
-        let message = format!("the `foreach` of step `{}` cannot be unrolled: {reason}", spec.id);
-        self.mistakes.push(Diagnostic::new("flowctl::dag::foreach", message).at(spec.place.clone(), "this step"));
+        let message = format!(
+            "the `foreach` of step `{}` cannot be unrolled: {reason}",
+            spec.id
+        );
+        self.mistakes.push(
+            Diagnostic::new("flowctl::dag::foreach", message).at(spec.place.clone(), "this step"),
+        );
     }
 }
 
@@ -171,7 +227,9 @@ fn key(foreach: &Foreach, place: usize, item: &Value, context: &Context) -> Resu
     match value {
         Value::String(text) => Ok(text),
         Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) if foreach.key.is_none() => Ok(place.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) if foreach.key.is_none() => {
+            Ok(place.to_string())
+        }
         other => Err(format!("the key is {other}, expected a text or a number")),
     }
 }
@@ -224,19 +282,32 @@ fn full(spec: &StepSpec, id: StepId, teardown: bool) -> PlanStep {
 /// The `approval` kind is a person's to complete, whether it stands as a step or before one.
 fn role(spec: &StepSpec) -> Role {
     if spec.uses == "approval" {
-        let message = spec.with.get("message").and_then(Value::as_str).unwrap_or("go on?");
-        Role::Approval { message: message.to_owned() }
+        let message = spec
+            .with
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or("go on?");
+        Role::Approval {
+            message: message.to_owned(),
+        }
     } else {
         Role::Kind(spec.uses.clone())
     }
 }
 
 fn probe(spec: &ProbeSpec) -> Probe {
-    Probe { kind: spec.uses.clone(), with: spec.with.clone(), expect: spec.expect.clone() }
+    Probe {
+        kind: spec.uses.clone(),
+        with: spec.with.clone(),
+        expect: spec.expect.clone(),
+    }
 }
 
 fn undo(spec: &UndoSpec) -> UndoPlan {
-    UndoPlan { on: spec.on, by: spec.by.as_ref().map(probe) }
+    UndoPlan {
+        on: spec.on,
+        by: spec.by.as_ref().map(probe),
+    }
 }
 
 /// The criteria named by `proves` anywhere inside a step's parameters.
@@ -249,7 +320,11 @@ fn named_in_parts(value: &Value, found: &mut Vec<CriterionId>) {
                         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
                         other => other.as_str().into_iter().collect::<Vec<_>>(),
                     };
-                    found.extend(names.into_iter().filter_map(|name| CriterionId::new(name).ok()));
+                    found.extend(
+                        names
+                            .into_iter()
+                            .filter_map(|name| CriterionId::new(name).ok()),
+                    );
                 } else {
                     named_in_parts(field, found);
                 }
@@ -263,11 +338,19 @@ fn named_in_parts(value: &Value, found: &mut Vec<CriterionId>) {
 /// Steps in topological order, otherwise in the order of the file. Names that no step has were refused when
 /// the workflow was loaded, as were cycles.
 fn in_order(nodes: Vec<Node>) -> Vec<PlanStep> {
-    let places: HashMap<StepId, usize> =
-        nodes.iter().enumerate().map(|(place, node)| (node.step.id.clone(), place)).collect();
+    let places: HashMap<StepId, usize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(place, node)| (node.step.id.clone(), place))
+        .collect();
     let needs: Vec<Vec<usize>> = nodes
         .iter()
-        .map(|node| node.needs.iter().filter_map(|(id, _)| places.get(id).copied()).collect())
+        .map(|node| {
+            node.needs
+                .iter()
+                .filter_map(|(id, _)| places.get(id).copied())
+                .collect()
+        })
         .collect();
     let mut open: Vec<usize> = needs.iter().map(Vec::len).collect();
     let mut dependents = vec![Vec::new(); nodes.len()];
@@ -276,7 +359,8 @@ fn in_order(nodes: Vec<Node>) -> Vec<PlanStep> {
             dependents[need].push(place);
         }
     }
-    let mut ready: std::collections::BTreeSet<usize> = (0..nodes.len()).filter(|place| open[*place] == 0).collect();
+    let mut ready: std::collections::BTreeSet<usize> =
+        (0..nodes.len()).filter(|place| open[*place] == 0).collect();
     let mut new_place: Vec<u32> = vec![0; nodes.len()];
     let mut order = Vec::with_capacity(nodes.len());
     while let Some(place) = ready.pop_first() {
@@ -296,9 +380,15 @@ fn in_order(nodes: Vec<Node>) -> Vec<PlanStep> {
         .map(|node| {
             let needs = node.needs.iter().filter_map(|(id, is)| {
                 let step = new_place[*places.get(id)?];
-                Some(PlanNeed { step, is: is.clone() })
+                Some(PlanNeed {
+                    step,
+                    is: is.clone(),
+                })
             });
-            PlanStep { needs: needs.collect(), ..node.step }
+            PlanStep {
+                needs: needs.collect(),
+                ..node.step
+            }
         })
         .collect()
 }

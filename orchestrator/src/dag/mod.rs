@@ -72,7 +72,8 @@ impl Dag {
     pub fn satisfied(&self, need: &PlanNeed, outcome: Outcome) -> bool {
         if need.is.is_empty() {
             outcome == Outcome::Succeeded
-                || (outcome == Outcome::Failed && self.step(need.step).on_failure == OnFailure::Continue)
+                || (outcome == Outcome::Failed
+                    && self.step(need.step).on_failure == OnFailure::Continue)
         } else {
             need.is.contains(&outcome)
         }

@@ -18,7 +18,12 @@ pub fn text(plan: &Plan) -> String {
             let _ = write!(out, "{} ({})", step.id, role(step));
             let mut arrow = " ← ";
             for need in &step.needs {
-                let _ = write!(out, "{arrow}{}{}", plan.steps[need.step as usize].id, condition(need));
+                let _ = write!(
+                    out,
+                    "{arrow}{}{}",
+                    plan.steps[need.step as usize].id,
+                    condition(need)
+                );
                 arrow = ", ";
             }
             out.push('\n');
@@ -30,18 +35,30 @@ pub fn text(plan: &Plan) -> String {
 /// Graphviz.
 #[must_use]
 pub fn dot(plan: &Plan) -> String {
-    let mut out = format!("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", quoted(plan.workflow.as_str()));
+    let mut out = format!(
+        "digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n",
+        quoted(plan.workflow.as_str())
+    );
     for step in &plan.steps {
         let style = if step.teardown { ", style=dashed" } else { "" };
         let label = quoted(&format!("{}\n{}", step.id, role(step)));
-        let _ = writeln!(out, "  {} [label={label}{style}];", quoted(step.id.as_str()));
+        let _ = writeln!(
+            out,
+            "  {} [label={label}{style}];",
+            quoted(step.id.as_str())
+        );
     }
     for (from, step, need) in edges(plan) {
         let label = match condition(need) {
             text if text.is_empty() => String::new(),
             text => format!(" [label={}]", quoted(text.trim())),
         };
-        let _ = writeln!(out, "  {} -> {}{label};", quoted(from.id.as_str()), quoted(step.id.as_str()));
+        let _ = writeln!(
+            out,
+            "  {} -> {}{label};",
+            quoted(from.id.as_str()),
+            quoted(step.id.as_str())
+        );
     }
     out.push_str("}\n");
     out
@@ -67,9 +84,11 @@ pub fn mermaid(plan: &Plan) -> String {
 }
 
 fn edges(plan: &Plan) -> impl Iterator<Item = (&PlanStep, &PlanStep, &PlanNeed)> {
-    plan.steps
-        .iter()
-        .flat_map(move |step| step.needs.iter().map(move |need| (&plan.steps[need.step as usize], step, need)))
+    plan.steps.iter().flat_map(move |step| {
+        step.needs
+            .iter()
+            .map(move |need| (&plan.steps[need.step as usize], step, need))
+    })
 }
 
 fn role(step: &PlanStep) -> &str {
@@ -99,5 +118,10 @@ fn condition(need: &PlanNeed) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }

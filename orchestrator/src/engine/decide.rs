@@ -33,7 +33,12 @@ pub fn decide(
     input: Input,
 ) -> Vec<Event> {
     let folded = matches!(input, Input::Proceed);
-    let mut draft = Draft { dag, state, frontier, events: Vec::new() };
+    let mut draft = Draft {
+        dag,
+        state,
+        frontier,
+        events: Vec::new(),
+    };
     draft.react(input);
     draft.settle(folded.then_some(conditions));
     draft.events
@@ -54,7 +59,9 @@ impl Draft<'_> {
     /// The attempt under way, if one is.
     fn running(&self, place: u32) -> Option<u32> {
         match self.state.step(place).state {
-            StepState::Running { attempt, .. } if self.frontier.status[place as usize] == Status::Running => {
+            StepState::Running { attempt, .. }
+                if self.frontier.status[place as usize] == Status::Running =>
+            {
                 Some(attempt)
             }
             _ => None,
@@ -66,17 +73,38 @@ impl Draft<'_> {
             Input::Proceed => {}
             Input::Checkpointed { step, handle } => {
                 if let Some(attempt) = self.running(step) {
-                    self.events.push(Event::StepCheckpointed { step: self.id(step), attempt, handle });
+                    self.events.push(Event::StepCheckpointed {
+                        step: self.id(step),
+                        attempt,
+                        handle,
+                    });
                 }
             }
-            Input::AttemptSucceeded { step, output, findings, evidence } => {
+            Input::AttemptSucceeded {
+                step,
+                output,
+                findings,
+                evidence,
+            } => {
                 if let Some(attempt) = self.running(step) {
                     let shut = shuts(self.dag.step(step), &findings);
-                    self.events.push(Event::StepSucceeded { step: self.id(step), attempt, output, findings, evidence });
+                    self.events.push(Event::StepSucceeded {
+                        step: self.id(step),
+                        attempt,
+                        output,
+                        findings,
+                        evidence,
+                    });
                     self.frontier.end(self.dag, step, Outcome::Succeeded, shut);
                 }
             }
-            Input::AttemptFailed { step, failure, evidence, now, chance } => {
+            Input::AttemptFailed {
+                step,
+                failure,
+                evidence,
+                now,
+                chance,
+            } => {
                 if let Some(attempt) = self.running(step) {
                     let cancelled = self.frontier.cancelled && !self.dag.step(step).teardown;
                     if cancelled && failure.class == ErrorClass::Cancelled {
@@ -89,7 +117,13 @@ impl Draft<'_> {
                     } else {
                         retry_in(policy, self.state.step(step), failure.class, now, chance)
                     };
-                    self.events.push(Event::StepFailed { step: self.id(step), attempt, failure, retry_in: wait, evidence });
+                    self.events.push(Event::StepFailed {
+                        step: self.id(step),
+                        attempt,
+                        failure,
+                        retry_in: wait,
+                        evidence,
+                    });
                     match wait {
                         Some(_) => self.frontier.back_off(step, self.dag.step(step)),
                         None => self.frontier.end(self.dag, step, Outcome::Failed, false),
@@ -106,7 +140,10 @@ impl Draft<'_> {
                     && let Some(attempt) = self.running(step)
                 {
                     let output = serde_json::json!({"by": by});
-                    self.events.push(Event::ApprovalGranted { step: self.id(step), by });
+                    self.events.push(Event::ApprovalGranted {
+                        step: self.id(step),
+                        by,
+                    });
                     self.events.push(Event::StepSucceeded {
                         step: self.id(step),
                         attempt,
@@ -119,8 +156,16 @@ impl Draft<'_> {
             }
             Input::Cancel { by } => self.cancel(by),
             Input::UndoSucceeded { step, detail } => {
-                if self.frontier.undoing.take_if(|(undoing, _)| *undoing == step).is_some() {
-                    self.events.push(Event::StepUndone { step: self.id(step), detail });
+                if self
+                    .frontier
+                    .undoing
+                    .take_if(|(undoing, _)| *undoing == step)
+                    .is_some()
+                {
+                    self.events.push(Event::StepUndone {
+                        step: self.id(step),
+                        detail,
+                    });
                     self.next_undo();
                 }
             }
@@ -129,8 +174,11 @@ impl Draft<'_> {
     }
 
     fn cancel_step(&mut self, place: u32) {
-        self.events.push(Event::StepCancelled { step: self.id(place) });
-        self.frontier.end(self.dag, place, Outcome::Cancelled, false);
+        self.events.push(Event::StepCancelled {
+            step: self.id(place),
+        });
+        self.frontier
+            .end(self.dag, place, Outcome::Cancelled, false);
     }
 
     /// Nothing of the main part starts any more; attempts under way are asked to stop by the executor.
@@ -153,11 +201,19 @@ impl Draft<'_> {
     }
 
     fn undo_failed(&mut self, step: u32, failure: Failure) {
-        let Some((_, attempt)) = self.frontier.undoing.take_if(|(undoing, _)| *undoing == step) else {
+        let Some((_, attempt)) = self
+            .frontier
+            .undoing
+            .take_if(|(undoing, _)| *undoing == step)
+        else {
             return;
         };
         let again = attempt < UNDO_ATTEMPTS && failure.class != ErrorClass::Permanent;
-        self.events.push(Event::UndoFailed { step: self.id(step), attempt, failure });
+        self.events.push(Event::UndoFailed {
+            step: self.id(step),
+            attempt,
+            failure,
+        });
         if again {
             self.start_undo(step, attempt + 1);
         } else {
@@ -168,7 +224,10 @@ impl Draft<'_> {
 
     fn start_undo(&mut self, step: u32, attempt: u32) {
         self.frontier.undoing = Some((step, attempt));
-        self.events.push(Event::UndoStarted { step: self.id(step), attempt });
+        self.events.push(Event::UndoStarted {
+            step: self.id(step),
+            attempt,
+        });
     }
 
     /// One undo after the other, in reverse order; then `finally:`.
@@ -225,14 +284,19 @@ impl Draft<'_> {
         let only = &self.state.only;
         let id = step.id.as_str();
         let base = id.split_once('[').map_or(id, |(base, _)| base);
-        only.is_empty() || only.iter().any(|name| name.as_str() == id || name.as_str() == base)
+        only.is_empty()
+            || only
+                .iter()
+                .any(|name| name.as_str() == id || name.as_str() == base)
     }
 
     fn obstacle(&self, step: &PlanStep) -> Option<SkipReason> {
         if let Some(stopper) = self.frontier.stopped_by
             && !step.teardown
         {
-            return Some(SkipReason::RunStopped { step: self.id(stopper) });
+            return Some(SkipReason::RunStopped {
+                step: self.id(stopper),
+            });
         }
         step.needs.iter().find_map(|need| {
             let needed = self.dag.step(need.step);
@@ -241,17 +305,25 @@ impl Draft<'_> {
             }
             let (outcome, shut) = self.frontier.ending(need.step)?;
             if shut && need.is.is_empty() {
-                Some(SkipReason::Gate { step: needed.id.clone() })
+                Some(SkipReason::Gate {
+                    step: needed.id.clone(),
+                })
             } else if self.dag.satisfied(need, outcome) {
                 None
             } else {
-                Some(SkipReason::Need { step: needed.id.clone(), outcome })
+                Some(SkipReason::Need {
+                    step: needed.id.clone(),
+                    outcome,
+                })
             }
         })
     }
 
     fn skip(&mut self, place: u32, reason: SkipReason) {
-        self.events.push(Event::StepSkipped { step: self.id(place), reason });
+        self.events.push(Event::StepSkipped {
+            step: self.id(place),
+            reason,
+        });
         self.frontier.end(self.dag, place, Outcome::Skipped, false);
     }
 
@@ -263,14 +335,22 @@ impl Draft<'_> {
             .iter()
             .filter_map(|need| Some((need.step, self.frontier.ending(need.step)?.0)))
             .collect();
-        let of = |wanted: Outcome| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count();
+        let of = |wanted: Outcome| {
+            outcomes
+                .iter()
+                .filter(|(_, outcome)| *outcome == wanted)
+                .count()
+        };
         if of(Outcome::Cancelled) > 0 {
             return self.cancel_step(place);
         }
         if let Some((first, _)) = outcomes.first()
             && of(Outcome::Skipped) == outcomes.len()
         {
-            let reason = SkipReason::Need { step: self.id(*first), outcome: Outcome::Skipped };
+            let reason = SkipReason::Need {
+                step: self.id(*first),
+                outcome: Outcome::Skipped,
+            };
             return self.skip(place, reason);
         }
         let attempt = self.begin(place);
@@ -287,15 +367,26 @@ impl Draft<'_> {
                 findings: Vec::new(),
                 evidence: Vec::new(),
             });
-            self.frontier.end(self.dag, place, Outcome::Succeeded, false);
+            self.frontier
+                .end(self.dag, place, Outcome::Succeeded, false);
         } else {
-            let message = format!("{} of {} instances failed: {}", failed.len(), outcomes.len(), failed.join(", "));
+            let message = format!(
+                "{} of {} instances failed: {}",
+                failed.len(),
+                outcomes.len(),
+                failed.join(", ")
+            );
             self.fail(place, attempt, "foreach.instance_failed", message);
         }
     }
 
     fn fail(&mut self, place: u32, attempt: u32, code: &str, message: String) {
-        let failure = Failure { class: ErrorClass::Permanent, code: code.to_owned(), message, help: None };
+        let failure = Failure {
+            class: ErrorClass::Permanent,
+            code: code.to_owned(),
+            message,
+            help: None,
+        };
         self.events.push(Event::StepFailed {
             step: self.id(place),
             attempt,
@@ -308,7 +399,10 @@ impl Draft<'_> {
 
     fn begin(&mut self, place: u32) -> u32 {
         let attempt = self.state.step(place).attempts + 1;
-        self.events.push(Event::StepStarted { step: self.id(place), attempt });
+        self.events.push(Event::StepStarted {
+            step: self.id(place),
+            attempt,
+        });
         self.frontier.start(place, self.dag.step(place));
         attempt
     }
@@ -332,9 +426,14 @@ impl Draft<'_> {
         let mut after = 0;
         // Steps that wait for a lock stay behind; those after them in the plan may overtake.
         while self.frontier.active < self.state.jobs.max(1) || !self.frontier.ready.is_empty() {
-            let Some(&place) = self.frontier.ready.range(after..).next() else { break };
+            let Some(&place) = self.frontier.ready.range(after..).next() else {
+                break;
+            };
             after = place + 1;
-            if self.frontier.admits(self.dag, self.state.jobs, self.dag.step(place)) {
+            if self
+                .frontier
+                .admits(self.dag, self.state.jobs, self.dag.step(place))
+            {
                 self.frontier.ready.remove(&place);
                 self.begin(place);
             } else if self.frontier.active >= self.state.jobs.max(1) {

@@ -99,7 +99,11 @@ impl Frontier {
             }
         }
         for (place, step) in (0u32..).zip(&dag.plan().steps) {
-            let unmet = step.needs.iter().filter(|need| !frontier.has_ended(need.step)).count();
+            let unmet = step
+                .needs
+                .iter()
+                .filter(|need| !frontier.has_ended(need.step))
+                .count();
             frontier.unmet[place as usize] = u32::try_from(unmet).unwrap_or(u32::MAX);
             frontier.arrive_if_due(dag, place);
         }
@@ -125,7 +129,11 @@ impl Frontier {
     }
 
     fn open(&mut self, teardown: bool) -> &mut u32 {
-        if teardown { &mut self.open_teardown } else { &mut self.open_main }
+        if teardown {
+            &mut self.open_teardown
+        } else {
+            &mut self.open_main
+        }
     }
 
     fn note_failure(&mut self, place: u32, step: &PlanStep, outcome: Outcome) {
@@ -169,7 +177,12 @@ impl Frontier {
         }
         self.active < jobs.max(1)
             && step.locks.iter().all(|(lock, count)| {
-                let size = dag.plan().locks.iter().find(|(name, _)| name == lock).map_or(1, |(_, size)| *size);
+                let size = dag
+                    .plan()
+                    .locks
+                    .iter()
+                    .find(|(name, _)| name == lock)
+                    .map_or(1, |(_, size)| *size);
                 let held = self.held.get(lock).copied().unwrap_or(0);
                 // A step that asks for more than there is runs alone rather than never.
                 held == 0 || held + count <= size
@@ -208,10 +221,13 @@ impl Frontier {
         let step = dag.step(place);
         let due = match self.phase {
             Phase::Running => !step.teardown,
-            Phase::TearingDown { .. } => step.teardown && self.undos.is_empty() && self.undoing.is_none(),
+            Phase::TearingDown { .. } => {
+                step.teardown && self.undos.is_empty() && self.undoing.is_none()
+            }
             Phase::Finished { .. } => false,
         };
-        if due && self.unmet[place as usize] == 0 && self.status[place as usize] == Status::Waiting {
+        if due && self.unmet[place as usize] == 0 && self.status[place as usize] == Status::Waiting
+        {
             self.arrived.insert(place);
         }
     }
@@ -237,7 +253,10 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
         StepState::Waiting => {
             // An undone step is unfinished for the next resume, but not for the rest of this teardown.
             if !step.teardown && !matches!(state.phase, Phase::Running) {
-                Status::Ended { outcome: Outcome::Succeeded, shut: false }
+                Status::Ended {
+                    outcome: Outcome::Succeeded,
+                    shut: false,
+                }
             } else {
                 Status::Waiting
             }
@@ -245,18 +264,36 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
         StepState::Running { .. } => Status::Running,
         StepState::Backoff { .. } => Status::Backoff,
         StepState::Succeeded => {
-            let findings = record.result.as_ref().map_or(&[][..], |result| &result.findings);
-            Status::Ended { outcome: Outcome::Succeeded, shut: shuts(step, findings) }
+            let findings = record
+                .result
+                .as_ref()
+                .map_or(&[][..], |result| &result.findings);
+            Status::Ended {
+                outcome: Outcome::Succeeded,
+                shut: shuts(step, findings),
+            }
         }
-        StepState::Failed => Status::Ended { outcome: Outcome::Failed, shut: false },
-        StepState::Skipped(_) => Status::Ended { outcome: Outcome::Skipped, shut: false },
-        StepState::Cancelled => Status::Ended { outcome: Outcome::Cancelled, shut: false },
+        StepState::Failed => Status::Ended {
+            outcome: Outcome::Failed,
+            shut: false,
+        },
+        StepState::Skipped(_) => Status::Ended {
+            outcome: Outcome::Skipped,
+            shut: false,
+        },
+        StepState::Cancelled => Status::Ended {
+            outcome: Outcome::Cancelled,
+            shut: false,
+        },
     }
 }
 
 /// Whether a gate with these findings stops its dependents.
 pub(super) fn shuts(step: &PlanStep, findings: &[Finding]) -> bool {
-    step.gate && findings.iter().any(|finding| finding.verdict == Verdict::Fail)
+    step.gate
+        && findings
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Fail)
 }
 
 /// The undos that are due when the main steps ended so, in reverse order of need: the last one first to run.
@@ -269,7 +306,10 @@ pub(super) fn due_undos(state: &RunState, outcome: RunOutcome) -> Vec<u32> {
                 UndoWhen::Failure => outcome != RunOutcome::Succeeded,
                 UndoWhen::Always => true,
             };
-            let over = matches!(record.undo, UndoState::Done { .. } | UndoState::Failed { .. });
+            let over = matches!(
+                record.undo,
+                UndoState::Done { .. } | UndoState::Failed { .. }
+            );
             wanted && record.attempts > 0 && !over && matches!(step.role, Role::Kind(_))
         })
         .map(|(place, _)| place)

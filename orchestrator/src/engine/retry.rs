@@ -50,22 +50,39 @@ mod tests {
     fn policy() -> RetryPolicy {
         RetryPolicy {
             attempts: 4,
-            backoff: Backoff { initial: Span::from_secs(1), factor: 2.0, max: Span::from_secs(3), jitter: Jitter::None },
+            backoff: Backoff {
+                initial: Span::from_secs(1),
+                factor: 2.0,
+                max: Span::from_secs(3),
+                jitter: Jitter::None,
+            },
             ..RetryPolicy::default()
         }
     }
 
     fn record(tries: u32) -> StepRecord {
-        StepRecord { tries, started: Some(Timestamp::UNIX_EPOCH), ..StepRecord::default() }
+        StepRecord {
+            tries,
+            started: Some(Timestamp::UNIX_EPOCH),
+            ..StepRecord::default()
+        }
     }
 
     fn after(policy: &RetryPolicy, tries: u32, class: ErrorClass, now_s: i64) -> Option<u64> {
-        retry_in(policy, &record(tries), class, Timestamp::from_second(now_s).unwrap(), 0.5)
+        retry_in(
+            policy,
+            &record(tries),
+            class,
+            Timestamp::from_second(now_s).unwrap(),
+            0.5,
+        )
     }
 
     #[test]
     fn waits_double_up_to_the_cap_and_end_with_the_attempts() {
-        let waits: Vec<_> = (1..=4).map(|tries| after(&policy(), tries, ErrorClass::Transient, 0)).collect();
+        let waits: Vec<_> = (1..=4)
+            .map(|tries| after(&policy(), tries, ErrorClass::Transient, 0))
+            .collect();
         assert_eq!(waits, [Some(1000), Some(2000), Some(3000), None]);
     }
 

@@ -46,7 +46,10 @@ pub enum Command {
 /// Everything that must be in flight.
 #[must_use]
 pub fn todo(dag: &Dag, state: &RunState) -> Vec<Command> {
-    (0u32..).take(dag.len()).filter_map(|place| todo_for(dag, state, place)).collect()
+    (0u32..)
+        .take(dag.len())
+        .filter_map(|place| todo_for(dag, state, place))
+        .collect()
 }
 
 /// What must be in flight for one step.
@@ -54,20 +57,30 @@ pub fn todo(dag: &Dag, state: &RunState) -> Vec<Command> {
 pub fn todo_for(dag: &Dag, state: &RunState, place: u32) -> Option<Command> {
     let record = state.step(place);
     if let UndoState::Running { attempt } = record.undo {
-        return Some(Command::Undo { step: place, attempt });
+        return Some(Command::Undo {
+            step: place,
+            attempt,
+        });
     }
     if matches!(state.phase, Phase::Finished { .. }) {
         return None;
     }
     let step = dag.step(place);
     match (&record.state, &step.role) {
-        (StepState::Running { .. }, Role::Kind(_)) if state.cancelled_by.is_some() && !step.teardown => {
+        (StepState::Running { .. }, Role::Kind(_))
+            if state.cancelled_by.is_some() && !step.teardown =>
+        {
             Some(Command::Stop { step: place })
         }
-        (StepState::Running { attempt, handle }, Role::Kind(_)) => {
-            Some(Command::Run { step: place, attempt: *attempt, handle: handle.as_deref().cloned() })
-        }
-        (StepState::Backoff { retry_in, .. }, _) => Some(Command::Wait { step: place, millis: *retry_in }),
+        (StepState::Running { attempt, handle }, Role::Kind(_)) => Some(Command::Run {
+            step: place,
+            attempt: *attempt,
+            handle: handle.as_deref().cloned(),
+        }),
+        (StepState::Backoff { retry_in, .. }, _) => Some(Command::Wait {
+            step: place,
+            millis: *retry_in,
+        }),
         // An approval waits for a person; a fan-in is completed by the engine.
         (StepState::Running { .. }, Role::Approval { .. } | Role::FanIn)
         | (

@@ -22,22 +22,31 @@ use crate::engine::Input;
 const STOP_GRACE: Duration = Duration::from_secs(30);
 
 impl Executor {
-    pub(super) fn spawn_attempt(&self, step: u32, attempt: u32, handle: Option<Value>, cancel: CancellationToken) {
+    pub(super) fn spawn_attempt(
+        &self,
+        step: u32,
+        attempt: u32,
+        handle: Option<Value>,
+        cancel: CancellationToken,
+    ) {
         let prepared = Prepared::new(&self.environment, &self.state, step);
         let sender = self.sender.clone();
         let (cx, sink) = self.context(step, attempt, handle, cancel, &prepared);
         let clock = Arc::clone(&self.environment.clock);
         let renderer = Arc::clone(&self.environment.renderer);
-        let report = (self.dag.step(step).role.kind() == Some("report")).then(|| self.state.clone());
+        let report =
+            (self.dag.step(step).role.kind() == Some("report")).then(|| self.state.clone());
         tokio::spawn(async move {
             let result = match (prepared, report) {
                 (Err(failure), _) => Err(failure),
-                (Ok(_), Some(state)) => tokio::task::spawn_blocking(move || renderer.render(&state))
-                    .await
-                    .map_err(|error| error.to_string())
-                    .flatten()
-                    .map(|directory| Output::of(serde_json::json!({"directory": directory})))
-                    .map_err(|reason| StepError::permanent("report.write", reason).into()),
+                (Ok(_), Some(state)) => {
+                    tokio::task::spawn_blocking(move || renderer.render(&state))
+                        .await
+                        .map_err(|error| error.to_string())
+                        .flatten()
+                        .map(|directory| Output::of(serde_json::json!({"directory": directory})))
+                        .map_err(|reason| StepError::permanent("report.write", reason).into())
+                }
                 (Ok(prepared), None) => prepared.execute(&cx).await,
             };
             let evidence = sink.take_evidence();
@@ -49,7 +58,12 @@ impl Executor {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
                     }
-                    Input::AttemptSucceeded { step, output: output.value, findings: output.findings, evidence }
+                    Input::AttemptSucceeded {
+                        step,
+                        output: output.value,
+                        findings: output.findings,
+                        evidence,
+                    }
                 }
                 Err(failure) => Input::AttemptFailed {
                     step,
@@ -74,8 +88,14 @@ impl Executor {
                 Ok(prepared) => prepared.undo_step(&cx).await,
             };
             let input = match result {
-                Ok(detail) => Input::UndoSucceeded { step, detail: cx.secrets.redact(&detail) },
-                Err(failure) => Input::UndoFailed { step, failure: redact_failure(&cx.secrets, failure) },
+                Ok(detail) => Input::UndoSucceeded {
+                    step,
+                    detail: cx.secrets.redact(&detail),
+                },
+                Err(failure) => Input::UndoFailed {
+                    step,
+                    failure: redact_failure(&cx.secrets, failure),
+                },
             };
             // The loop may be over; then the undo is begun again by the next resume.
             let _ = sender.send(Message::UndoEnded { step, input });
@@ -99,7 +119,11 @@ impl Executor {
         ));
         let spec = self.dag.step(step);
         let cx = StepContext {
-            attempt: AttemptName { run: self.state.run.clone(), step: spec.id.clone(), attempt },
+            attempt: AttemptName {
+                run: self.state.run.clone(),
+                step: spec.id.clone(),
+                attempt,
+            },
             handle,
             clients: Arc::clone(&environment.clients),
             cancel,
@@ -121,9 +145,12 @@ impl Prepared {
         if let Some(probe) = &self.probe {
             let probed = within_limits(cx, probe.step.run(cx)).await?;
             if let Some(reason) = probe.expectation.first_refusal(&probed.value)? {
-                return Err(StepError::permanent("verify.false", format!("its postcondition does not hold: {reason}"))
-                    .help("the step did what it was asked to, but the platform does not show it")
-                    .into());
+                return Err(StepError::permanent(
+                    "verify.false",
+                    format!("its postcondition does not hold: {reason}"),
+                )
+                .help("the step did what it was asked to, but the platform does not show it")
+                .into());
             }
         }
         self.expectation.judge(&mut output)?;
@@ -134,7 +161,11 @@ impl Prepared {
         if self.undo_by_other {
             let output = within_limits(cx, self.step.run(cx)).await?;
             if let Some(reason) = self.expectation.first_refusal(&output.value)? {
-                return Err(StepError::permanent("undo.expect", format!("the undo does not hold: {reason}")).into());
+                return Err(StepError::permanent(
+                    "undo.expect",
+                    format!("the undo does not hold: {reason}"),
+                )
+                .into());
             }
             return Ok("undone by its `undo:`".to_owned());
         }
@@ -146,7 +177,7 @@ impl Prepared {
 }
 
 /// Does the work within its time limit. Whatever it does when asked to stop, it is given up after a grace.
-async fn within_limits<T>(
+pub(super) async fn within_limits<T>(
     cx: &StepContext,
     work: impl Future<Output = Result<T, StepError>>,
 ) -> Result<T, Failure> {
@@ -177,7 +208,10 @@ async fn within_limits<T>(
             Err(failure) if failure.class == ErrorClass::Cancelled => Err(ended.into()),
             Err(failure) if ended.class == ErrorClass::TimedOut => {
                 let ended: Failure = ended.into();
-                Err(Failure { message: format!("{}; then: {}", ended.message, failure.message), ..ended })
+                Err(Failure {
+                    message: format!("{}; then: {}", ended.message, failure.message),
+                    ..ended
+                })
             }
             Err(failure) => Err(failure),
         },
@@ -185,7 +219,9 @@ async fn within_limits<T>(
     }
 }
 
-fn finished<T>(result: Result<Result<T, StepError>, Box<dyn std::any::Any + Send>>) -> Result<T, Failure> {
+fn finished<T>(
+    result: Result<Result<T, StepError>, Box<dyn std::any::Any + Send>>,
+) -> Result<T, Failure> {
     match result {
         Ok(result) => result.map_err(Failure::from),
         Err(panic) => {
@@ -194,9 +230,11 @@ fn finished<T>(result: Result<Result<T, StepError>, Box<dyn std::any::Any + Send
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            Err(StepError::permanent("flowctl.bug", format!("the step kind panicked: {what}"))
-                .help("this is a bug in flowctl; please report it")
-                .into())
+            Err(
+                StepError::permanent("flowctl.bug", format!("the step kind panicked: {what}"))
+                    .help("this is a bug in flowctl; please report it")
+                    .into(),
+            )
         }
     }
 }
@@ -212,8 +250,12 @@ fn redact_failure(secrets: &Secrets, failure: Failure) -> Failure {
 fn redact_value(secrets: &Secrets, value: &mut Value) {
     match value {
         Value::String(text) => *text = secrets.redact(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| redact_value(secrets, item)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| redact_value(secrets, field)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| redact_value(secrets, item)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|field| redact_value(secrets, field)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -34,7 +34,9 @@ impl Handle {
             // Whoever asked may be gone.
             let _ = answer.send(look(state, live));
         });
-        self.sender.send(Message::Request(Request::Inspect(look))).ok()?;
+        self.sender
+            .send(Message::Request(Request::Inspect(look)))
+            .ok()?;
         seen.await.ok()
     }
 
@@ -42,13 +44,19 @@ impl Handle {
     /// second time, the run is left as it is, to be resumed.
     pub fn cancel(&self, by: impl Into<String>) {
         // A run that is over needs no cancelling.
-        let _ = self.sender.send(Message::Request(Request::Cancel { by: by.into() }));
+        let _ = self
+            .sender
+            .send(Message::Request(Request::Cancel { by: by.into() }));
     }
 
     /// Approves a step. Returns false when no such step waits for a person.
     pub async fn approve(&self, step: impl Into<String>, by: impl Into<String>) -> bool {
         let (answer, answered) = oneshot::channel();
-        let request = Request::Approve { step: step.into(), by: by.into(), answer };
+        let request = Request::Approve {
+            step: step.into(),
+            by: by.into(),
+            answer,
+        };
         self.sender.send(Message::Request(request)).is_ok() && answered.await.unwrap_or(false)
     }
 

@@ -23,12 +23,17 @@ impl Live {
     #[must_use]
     pub fn doing(&self, step: u32) -> Option<&str> {
         let live = self.steps.get(&step)?;
-        live.progress.as_deref().or_else(|| live.lines.back().map(String::as_str))
+        live.progress
+            .as_deref()
+            .or_else(|| live.lines.back().map(String::as_str))
     }
 
     /// The last lines that a running step's child printed.
     pub fn lines(&self, step: u32) -> impl Iterator<Item = &str> {
-        self.steps.get(&step).into_iter().flat_map(|live| live.lines.iter().map(String::as_str))
+        self.steps
+            .get(&step)
+            .into_iter()
+            .flat_map(|live| live.lines.iter().map(String::as_str))
     }
 
     pub(super) fn progress(&mut self, step: u32, what: String) {

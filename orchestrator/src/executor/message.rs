@@ -11,19 +11,46 @@ use crate::engine::Input;
 pub type Look = Box<dyn FnOnce(&RunState, &Live) + Send>;
 
 pub(super) enum Message {
-    AttemptEnded { step: u32, input: Input },
-    UndoEnded { step: u32, input: Input },
-    RetryDue { step: u32 },
-    Checkpoint { step: u32, handle: Value, stored: oneshot::Sender<()> },
-    Progress { step: u32, what: String },
-    Line { step: u32, line: String },
-    PhaseTimedOut { phase: Phase, by: String },
+    AttemptEnded {
+        step: u32,
+        input: Input,
+    },
+    UndoEnded {
+        step: u32,
+        input: Input,
+    },
+    RetryDue {
+        step: u32,
+    },
+    Checkpoint {
+        step: u32,
+        handle: Value,
+        stored: oneshot::Sender<()>,
+    },
+    Progress {
+        step: u32,
+        what: String,
+    },
+    Line {
+        step: u32,
+        line: String,
+    },
+    PhaseTimedOut {
+        phase: Phase,
+        by: String,
+    },
     Tick,
     Request(Request),
 }
 
 pub(super) enum Request {
     Inspect(Look),
-    Cancel { by: String },
-    Approve { step: String, by: String, answer: oneshot::Sender<bool> },
+    Cancel {
+        by: String,
+    },
+    Approve {
+        step: String,
+        by: String,
+        answer: oneshot::Sender<bool>,
+    },
 }

@@ -11,6 +11,7 @@ mod handle;
 mod live;
 mod message;
 mod prepare;
+mod recheck;
 mod scope;
 mod sink;
 
@@ -113,20 +114,37 @@ impl Executor {
         Ok(Self::around(environment, state))
     }
 
-    /// Takes a run up again.
+    /// Takes a run up again. Finished checkpoints are probed before they are trusted.
     ///
     /// # Errors
     /// [`Error::Log`] when it could not be read or stored; [`Error::Complete`] when there is nothing left to do.
-    pub async fn resume(environment: Arc<Environment>, run: &RunId, jobs: Option<u32>) -> Result<Self, Error> {
+    pub async fn resume(
+        environment: Arc<Environment>,
+        run: &RunId,
+        jobs: Option<u32>,
+    ) -> Result<Self, Error> {
         let state = RunState::replay(run, &environment.log.log().read(run)?)?;
-        if state.phase == (Phase::Finished { outcome: RunOutcome::Succeeded }) {
+        if state.phase
+            == (Phase::Finished {
+                outcome: RunOutcome::Succeeded,
+            })
+        {
             return Err(Error::Complete { run: run.clone() });
         }
         let dag = Dag::new(Arc::clone(&state.plan));
-        let reopened = reopened_by_resume(&dag, &state);
-        let jobs = jobs.unwrap_or(state.jobs);
+        let mut events = recheck::recheck(&environment, &state).await;
+        let mut reopened = reopened_by_resume(&dag, &state);
+        for step in recheck::built_on(&dag, &state, &events) {
+            if !reopened.contains(&step) {
+                reopened.push(step);
+            }
+        }
+        events.push(Event::RunResumed {
+            jobs: jobs.unwrap_or(state.jobs),
+            reopened,
+        });
         let mut executor = Self::around(environment, state);
-        executor.persist(vec![Event::RunResumed { jobs, reopened }]).await?;
+        executor.persist(events).await?;
         executor.frontier = Frontier::build(&executor.dag, &executor.state);
         Ok(executor)
     }
@@ -181,7 +199,10 @@ impl Executor {
                 self.limit_phase();
             }
             self.messages.recv_many(&mut batch, BATCH).await;
-            let inputs = batch.drain(..).filter_map(|message| self.receive(message, reporter)).collect();
+            let inputs = batch
+                .drain(..)
+                .filter_map(|message| self.receive(message, reporter))
+                .collect();
             self.advance(inputs, reporter).await?;
             for stored in self.checkpoints.drain(..) {
                 // The attempt may have been dropped since.
@@ -191,14 +212,23 @@ impl Executor {
         for (_, in_flight) in self.in_flight.drain() {
             in_flight.cancel.cancel();
         }
-        Ok(Ended { state: self.state, abandoned: self.abandoned })
+        Ok(Ended {
+            state: self.state,
+            abandoned: self.abandoned,
+        })
     }
 
     /// The run's own time limits: one for the main steps, one for undos and `finally:`.
     fn limit_phase(&self) {
         let limit: Option<(Span, &str)> = match self.state.phase {
-            Phase::Running => self.dag.plan().timeout.map(|span| (span, "the run's timeout")),
-            Phase::TearingDown { .. } => Some((self.dag.plan().teardown_timeout, "the teardown's timeout")),
+            Phase::Running => self
+                .dag
+                .plan()
+                .timeout
+                .map(|span| (span, "the run's timeout")),
+            Phase::TearingDown { .. } => {
+                Some((self.dag.plan().teardown_timeout, "the teardown's timeout"))
+            }
             Phase::Finished { .. } => None,
         };
         if let Some((span, what)) = limit {
@@ -214,7 +244,11 @@ impl Executor {
     }
 
     /// Decides, persists, folds, reports and acts, until nothing more follows by itself.
-    async fn advance(&mut self, inputs: Vec<Input>, reporter: &mut dyn Reporter) -> Result<(), Error> {
+    async fn advance(
+        &mut self,
+        inputs: Vec<Input>,
+        reporter: &mut dyn Reporter,
+    ) -> Result<(), Error> {
         let mut events = Vec::new();
         for input in inputs {
             self.decide(input, &mut events);
@@ -235,14 +269,26 @@ impl Executor {
     }
 
     fn decide(&mut self, input: Input, events: &mut Vec<Event>) {
-        let conditions = scope::WhenConditions { environment: &self.environment };
-        events.extend(decide(&self.dag, &self.state, &mut self.frontier, &conditions, input));
+        let conditions = scope::WhenConditions {
+            environment: &self.environment,
+        };
+        events.extend(decide(
+            &self.dag,
+            &self.state,
+            &mut self.frontier,
+            &conditions,
+            input,
+        ));
     }
 
     /// Durable first, then folded, then published.
     async fn persist(&mut self, events: Vec<Event>) -> Result<Vec<Arc<Envelope>>, Error> {
         let now = self.environment.clock.now();
-        let envelopes = self.environment.log.append(&self.state.run, self.state.next_seq, now, events).await?;
+        let envelopes = self
+            .environment
+            .log
+            .append(&self.state.run, self.state.next_seq, now, events)
+            .await?;
         let mut shared = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             self.state.apply(&envelope)?;
@@ -266,7 +312,10 @@ impl Executor {
         let commands: Vec<Command> = if everything {
             todo(&self.dag, &self.state)
         } else {
-            touched.into_iter().filter_map(|place| todo_for(&self.dag, &self.state, place)).collect()
+            touched
+                .into_iter()
+                .filter_map(|place| todo_for(&self.dag, &self.state, place))
+                .collect()
         };
         for command in commands {
             self.act(command);
@@ -283,15 +332,24 @@ impl Executor {
                 }
                 *step
             }
-            Command::Run { step, .. } | Command::Wait { step, .. } | Command::Undo { step, .. } => *step,
+            Command::Run { step, .. } | Command::Wait { step, .. } | Command::Undo { step, .. } => {
+                *step
+            }
         };
         if self.in_flight.contains_key(&step) {
             return;
         }
         let cancel = CancellationToken::new();
-        self.in_flight.insert(step, InFlight { cancel: cancel.clone() });
+        self.in_flight.insert(
+            step,
+            InFlight {
+                cancel: cancel.clone(),
+            },
+        );
         match command {
-            Command::Run { attempt, handle, .. } => self.spawn_attempt(step, attempt, handle, cancel),
+            Command::Run {
+                attempt, handle, ..
+            } => self.spawn_attempt(step, attempt, handle, cancel),
             Command::Stop { .. } => {
                 // A process before this one ran it, and it was cancelled since: start it only to stop it.
                 cancel.cancel();
@@ -326,7 +384,11 @@ impl Executor {
                 self.in_flight.remove(&step);
                 Some(Input::RetryDue { step })
             }
-            Message::Checkpoint { step, handle, stored } => {
+            Message::Checkpoint {
+                step,
+                handle,
+                stored,
+            } => {
                 // Answered when the batch that holds it is durable.
                 self.checkpoints.push(stored);
                 Some(Input::Checkpointed { step, handle })

@@ -41,7 +41,11 @@ pub(super) struct Expectation {
 }
 
 impl Prepared {
-    pub(super) fn new(environment: &Environment, state: &RunState, place: u32) -> Result<Self, Failure> {
+    pub(super) fn new(
+        environment: &Environment,
+        state: &RunState,
+        place: u32,
+    ) -> Result<Self, Failure> {
         let spec = &state.plan.steps[place as usize];
         let kind = spec.role.kind().unwrap_or_default();
         let context = context(environment, state, spec);
@@ -59,11 +63,19 @@ impl Prepared {
         })
     }
 
-    pub(super) fn undo(environment: &Environment, state: &RunState, place: u32) -> Result<Self, Failure> {
+    pub(super) fn undo(
+        environment: &Environment,
+        state: &RunState,
+        place: u32,
+    ) -> Result<Self, Failure> {
         let spec = &state.plan.steps[place as usize];
         let context = context(environment, state, spec);
         let by = spec.undo.as_ref().and_then(|undo| undo.by.as_ref());
-        let own = Probe { kind: spec.role.kind().unwrap_or_default().to_owned(), with: spec.with.clone(), expect: vec![] };
+        let own = Probe {
+            kind: spec.role.kind().unwrap_or_default().to_owned(),
+            with: spec.with.clone(),
+            expect: vec![],
+        };
         let used = by.unwrap_or(&own);
         Ok(Self {
             step: build(&environment.registry, &used.kind, &used.with, &context)?,
@@ -75,7 +87,13 @@ impl Prepared {
 }
 
 fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Context {
-    let parameters = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
+    let parameters = |value: &Value| {
+        if value.is_null() {
+            String::new()
+        } else {
+            value.to_string()
+        }
+    };
     let mut texts = vec![parameters(&spec.with)];
     if let Some(probe) = &spec.verify {
         texts.push(parameters(&probe.with));
@@ -95,17 +113,31 @@ fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Cont
         .collect();
     let mut all: Vec<&str> = texts.iter().map(String::as_str).collect();
     all.extend(named.iter().map(|text| &***text));
-    Scope { state, facts: &environment.facts }.context(spec, &all)
+    Scope {
+        state,
+        facts: &environment.facts,
+    }
+    .context(spec, &all)
 }
 
-fn build(registry: &Registry, kind: &str, with: &Value, context: &Context) -> Result<Box<dyn Step>, Failure> {
+fn build(
+    registry: &Registry,
+    kind: &str,
+    with: &Value,
+    context: &Context,
+) -> Result<Box<dyn Step>, Failure> {
     let entry = registry.get(kind).ok_or_else(|| {
-        StepError::permanent("kind.unknown", format!("this flowctl has no step kind `{kind}`"))
-            .help("`flowctl kinds` lists them; the run may have been started by a newer flowctl")
+        StepError::permanent(
+            "kind.unknown",
+            format!("this flowctl has no step kind `{kind}`"),
+        )
+        .help("`flowctl kinds` lists them; the run may have been started by a newer flowctl")
     })?;
     let with = template::render(with, context)
         .map_err(|error| StepError::permanent("template.error", error.to_string()))?;
-    entry.build(&with).map_err(|error| StepError::permanent("kind.params", error.to_string()).into())
+    entry
+        .build(&with)
+        .map_err(|error| StepError::permanent("kind.params", error.to_string()).into())
 }
 
 impl Expectation {
@@ -118,7 +150,11 @@ impl Expectation {
                 })
             })
             .collect::<Result<_, Failure>>()?;
-        Ok(Self { expressions, context: context.clone(), proves })
+        Ok(Self {
+            expressions,
+            context: context.clone(),
+            proves,
+        })
     }
 
     /// The first expression that is false, in words; `None` when all are true.
@@ -128,9 +164,9 @@ impl Expectation {
         }
         let context = self.context.clone().with_output(output.clone());
         for expression in &self.expressions {
-            let holds = expression
-                .evaluate_bool(&context)
-                .map_err(|error| Failure::from(StepError::permanent("expect.error", error.to_string())))?;
+            let holds = expression.evaluate_bool(&context).map_err(|error| {
+                Failure::from(StepError::permanent("expect.error", error.to_string()))
+            })?;
             if !holds {
                 return Ok(Some(self.describe(expression, &context)));
             }
@@ -146,13 +182,20 @@ impl Expectation {
                 let text = value.to_string();
                 let short: String = text.chars().take(120).collect();
                 let more = if short.len() < text.len() { "…" } else { "" };
-                let line = format!("{} is {short}{more}", flowctl_workflows::context::display_path(&reference.path));
+                let line = format!(
+                    "{} is {short}{more}",
+                    flowctl_workflows::context::display_path(&reference.path)
+                );
                 if !seen.contains(&line) {
                     seen.push(line);
                 }
             }
         }
-        let seen = if seen.is_empty() { String::new() } else { format!(" ({})", seen.join(", ")) };
+        let seen = if seen.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", seen.join(", "))
+        };
         format!("`{}` is false{seen}", expression.text())
     }
 
@@ -167,7 +210,11 @@ impl Expectation {
             Ok(None) => (Verdict::Pass, self.confirm(&output.value)),
             Ok(Some(reason)) if self.proves => (Verdict::Fail, reason),
             Ok(Some(reason)) => {
-                return Err(StepError::permanent("expect.false", format!("not as expected: {reason}")).into());
+                return Err(StepError::permanent(
+                    "expect.false",
+                    format!("not as expected: {reason}"),
+                )
+                .into());
             }
             // What cannot be evaluated was not measured: an empty list has no first row.
             Err(failure) if self.proves => (Verdict::Inconclusive, failure.message),
@@ -175,7 +222,14 @@ impl Expectation {
         };
         if self.proves {
             let (proves, numbers, evidence) = (vec![], vec![], vec![]);
-            output.findings.push(Finding { about, proves, verdict, reason, numbers, evidence });
+            output.findings.push(Finding {
+                about,
+                proves,
+                verdict,
+                reason,
+                numbers,
+                evidence,
+            });
         }
         Ok(())
     }
@@ -186,7 +240,10 @@ impl Expectation {
         let lines: Vec<String> = self
             .expressions
             .iter()
-            .map(|expression| self.describe(expression, &context).replacen("is false", "holds", 1))
+            .map(|expression| {
+                self.describe(expression, &context)
+                    .replacen("is false", "holds", 1)
+            })
             .collect();
         lines.join("; ")
     }
@@ -201,8 +258,9 @@ struct RenderedFiles {
 impl Files for RenderedFiles {
     fn text(&self, path: &str) -> Result<String, StepError> {
         let text = self.texts.get(path).ok_or_else(|| {
-            StepError::permanent("file.missing", format!("the workflow has no file `{path}`"))
-                .help("paths are relative to the workflow's directory and are read when the run starts")
+            StepError::permanent("file.missing", format!("the workflow has no file `{path}`")).help(
+                "paths are relative to the workflow's directory and are read when the run starts",
+            )
         })?;
         template::render_text(text, &self.context)
             .map_err(|error| StepError::permanent("template.error", format!("in {path}: {error}")))
@@ -210,18 +268,29 @@ impl Files for RenderedFiles {
 
     fn below(&self, folder: &str) -> Vec<String> {
         let prefix = format!("{}/", folder.trim_end_matches('/'));
-        let mut paths: Vec<String> = self.texts.keys().filter(|path| path.starts_with(&prefix)).cloned().collect();
+        let mut paths: Vec<String> = self
+            .texts
+            .keys()
+            .filter(|path| path.starts_with(&prefix))
+            .cloned()
+            .collect();
         paths.sort();
         paths
     }
 }
 
 /// The files that a prepared step sees.
-pub(super) fn files(environment: &Environment, prepared: &Result<Prepared, Failure>) -> Arc<dyn Files> {
+pub(super) fn files(
+    environment: &Environment,
+    prepared: &Result<Prepared, Failure>,
+) -> Arc<dyn Files> {
     let context = match prepared {
         Ok(prepared) => prepared.expectation.context.clone(),
         Err(_) => Context::default(),
     };
     // A clone of the map copies paths and counts references to the texts.
-    Arc::new(RenderedFiles { texts: environment.files.clone(), context })
+    Arc::new(RenderedFiles {
+        texts: environment.files.clone(),
+        context,
+    })
 }

@@ -30,7 +30,10 @@ impl Scope<'_> {
         let plan = &self.state.plan;
         let mut context = Context::new(plan.params.clone())
             .with("run", json!({"id": self.state.run.as_str()}))
-            .with("workflow", json!({"name": plan.workflow.as_str(), "dir": plan.directory}))
+            .with(
+                "workflow",
+                json!({"name": plan.workflow.as_str(), "dir": plan.directory}),
+            )
             .with("flowctl", Value::Object(self.facts.clone()));
         if let Some(target) = &plan.target {
             context = context.with("target", target.view.clone());
@@ -51,11 +54,19 @@ impl Scope<'_> {
         let place = self.state.place(id)?;
         let step = &self.state.plan.steps[place as usize];
         if step.role != Role::FanIn {
-            return self.state.step(place).result.as_ref().map(|result| result.output.clone());
+            return self
+                .state
+                .step(place)
+                .result
+                .as_ref()
+                .map(|result| result.output.clone());
         }
         let outputs = step.needs.iter().filter_map(|need| {
             let instance = self.state.plan.steps[need.step as usize].id.as_str();
-            let key = instance.strip_prefix(id)?.strip_prefix('[')?.strip_suffix(']')?;
+            let key = instance
+                .strip_prefix(id)?
+                .strip_prefix('[')?
+                .strip_suffix(']')?;
             let output = self.state.step(need.step).result.as_ref()?.output.clone();
             Some((key.to_owned(), output))
         });
@@ -69,7 +80,9 @@ fn mentioned_steps(texts: &[&str]) -> BTreeSet<String> {
     for text in texts {
         for (at, _) in text.match_indices("steps.") {
             let rest = &text[at + "steps.".len()..];
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             if end > 0 {
                 ids.insert(rest[..end].to_owned());
             }
@@ -86,16 +99,27 @@ pub(super) struct WhenConditions<'a> {
 impl Conditions for WhenConditions<'_> {
     fn holds(&self, state: &RunState, place: u32) -> Result<bool, Failure> {
         let step = &state.plan.steps[place as usize];
-        let Some(when) = &step.when else { return Ok(true) };
+        let Some(when) = &step.when else {
+            return Ok(true);
+        };
         let failure = |message: String| Failure {
             class: ErrorClass::Permanent,
             code: "when.error".to_owned(),
             message,
-            help: Some("`when:` must be true or false; ask with has(…) for what may not be there".to_owned()),
+            help: Some(
+                "`when:` must be true or false; ask with has(…) for what may not be there"
+                    .to_owned(),
+            ),
         };
         let expression = Expression::compile(when).map_err(|error| failure(error.to_string()))?;
-        let context = Scope { state, facts: &self.environment.facts }.context(step, &[when]);
-        expression.evaluate_bool(&context).map_err(|error| failure(error.to_string()))
+        let context = Scope {
+            state,
+            facts: &self.environment.facts,
+        }
+        .context(step, &[when]);
+        expression
+            .evaluate_bool(&context)
+            .map_err(|error| failure(error.to_string()))
     }
 }
 
@@ -105,7 +129,11 @@ mod tests {
 
     #[test]
     fn mentioned_steps_are_found_in_any_text() {
-        let ids = mentioned_steps(&["a {{ steps.seed.output.n }}", "steps.b_2.output.rows[0] == steps.seed.output.n", "steps."]);
+        let ids = mentioned_steps(&[
+            "a {{ steps.seed.output.n }}",
+            "steps.b_2.output.rows[0] == steps.seed.output.n",
+            "steps.",
+        ]);
         assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["b_2", "seed"]);
     }
 }

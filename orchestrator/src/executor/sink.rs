@@ -29,7 +29,13 @@ impl LoopSink {
         store: Arc<EvidenceStore>,
         secrets: Secrets,
     ) -> Self {
-        Self { step, sender, store, secrets, kept: Mutex::default() }
+        Self {
+            step,
+            sender,
+            store,
+            secrets,
+            kept: Mutex::default(),
+        }
     }
 
     /// The raw records that were kept so far; they are handed out once.
@@ -47,7 +53,11 @@ impl LoopSink {
 impl Sink for LoopSink {
     async fn checkpoint(&self, handle: Value) -> Result<(), StepError> {
         let (stored, durable) = oneshot::channel();
-        self.send(Message::Checkpoint { step: self.step, handle, stored });
+        self.send(Message::Checkpoint {
+            step: self.step,
+            handle,
+            stored,
+        });
         durable.await.map_err(|_| {
             StepError::new(
                 flowctl_workflows::result::ErrorClass::Lost,
@@ -57,7 +67,12 @@ impl Sink for LoopSink {
         })
     }
 
-    async fn evidence(&self, name: &str, media_type: &str, content: &[u8]) -> Result<Evidence, StepError> {
+    async fn evidence(
+        &self,
+        name: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<Evidence, StepError> {
         let content = match std::str::from_utf8(content) {
             Ok(text) => self.secrets.redact(text).into_bytes(),
             Err(_) => content.to_vec(),
@@ -68,20 +83,33 @@ impl Sink for LoopSink {
             .await
             .map_err(|error| StepError::transient("evidence.write", error.to_string()))?
             .map_err(|error| StepError::transient("evidence.write", error.to_string()))?;
-        let evidence =
-            Evidence { name: self.secrets.redact(name), sha256, media_type: media_type.to_owned(), bytes };
+        let evidence = Evidence {
+            name: self.secrets.redact(name),
+            sha256,
+            media_type: media_type.to_owned(),
+            bytes,
+        };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.iter().any(|known| known.sha256 == evidence.sha256 && known.name == evidence.name) {
+        if !kept
+            .iter()
+            .any(|known| known.sha256 == evidence.sha256 && known.name == evidence.name)
+        {
             kept.push(evidence.clone());
         }
         Ok(evidence)
     }
 
     fn progress(&self, what: &str) {
-        self.send(Message::Progress { step: self.step, what: self.secrets.redact(what) });
+        self.send(Message::Progress {
+            step: self.step,
+            what: self.secrets.redact(what),
+        });
     }
 
     fn line(&self, _: Stream, line: &str) {
-        self.send(Message::Line { step: self.step, line: self.secrets.redact(line) });
+        self.send(Message::Line {
+            step: self.step,
+            line: self.secrets.redact(line),
+        });
     }
 }

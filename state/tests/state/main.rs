@@ -5,6 +5,10 @@
     reason = "in a test a surprise is a failure"
 )]
 
+mod damage;
+mod format;
+mod kill;
 mod log_contract;
+mod portable;
 mod support;
 mod writer;

@@ -12,5 +12,7 @@ pub mod kube_wait;
 pub mod noop;
 pub mod process;
 pub mod shell;
+pub mod trino_benchmark;
 pub mod trino_info;
+pub mod trino_load;
 pub mod trino_query;

@@ -15,25 +15,50 @@ fn begin(steps: Vec<flowctl_workflows::plan::PlanStep>) -> Simulation {
 
 #[test]
 fn a_diamond_starts_what_is_ready_and_joins() {
-    let mut s = begin(vec![step("a", &[]), step("b", &[0]), step("c", &[0]), step("d", &[1, 2])]);
+    let mut s = begin(vec![
+        step("a", &[]),
+        step("b", &[0]),
+        step("c", &[0]),
+        step("d", &[1, 2]),
+    ]);
     for id in ["a", "c", "b", "d"] {
         s.succeed(id);
     }
     assert_eq!(
         s.trace,
-        ["start a 1", "done a", "start b 1", "start c 1", "done c", "done b", "start d 1", "done d", "finish Succeeded"]
+        [
+            "start a 1",
+            "done a",
+            "start b 1",
+            "start c 1",
+            "done c",
+            "done b",
+            "start d 1",
+            "done d",
+            "finish Succeeded"
+        ]
     );
 }
 
 #[test]
 fn a_failure_skips_dependents_and_lets_the_rest_run() {
-    let mut s = begin(vec![step("a", &[]), step("b", &[0]), step("c", &[1]), step("d", &[])]);
+    let mut s = begin(vec![
+        step("a", &[]),
+        step("b", &[0]),
+        step("c", &[1]),
+        step("d", &[]),
+    ]);
     s.fail("a", ErrorClass::Permanent);
     s.succeed("d");
     assert_eq!(
         s.trace,
         [
-            "start a 1", "start d 1", "fail a", "skip b need a failed", "skip c need b skipped", "done d",
+            "start a 1",
+            "start d 1",
+            "fail a",
+            "skip b need a failed",
+            "skip c need b skipped",
+            "done d",
             "finish Failed"
         ]
     );
@@ -46,7 +71,16 @@ fn on_failure_continue_lets_dependents_run_but_the_run_still_fails() {
     let mut s = begin(vec![first, step("b", &[0])]);
     s.fail("a", ErrorClass::Permanent);
     s.succeed("b");
-    assert_eq!(s.trace, ["start a 1", "fail a", "start b 1", "done b", "finish Failed"]);
+    assert_eq!(
+        s.trace,
+        [
+            "start a 1",
+            "fail a",
+            "start b 1",
+            "done b",
+            "finish Failed"
+        ]
+    );
 }
 
 #[test]
@@ -58,7 +92,14 @@ fn on_failure_stop_run_starts_nothing_more() {
     s.succeed("b");
     assert_eq!(
         s.trace,
-        ["start a 1", "start b 1", "fail a", "done b", "skip c run_stopped a", "finish Failed"]
+        [
+            "start a 1",
+            "start b 1",
+            "fail a",
+            "done b",
+            "skip c run_stopped a",
+            "finish Failed"
+        ]
     );
 }
 
@@ -68,13 +109,25 @@ fn a_handler_runs_only_on_the_outcome_it_asks_for() {
     let mut s = begin(vec![step("a", &[]), handler.clone()]);
     s.succeed("a");
     assert_eq!(s.trace.last().unwrap(), "finish Succeeded");
-    assert!(s.trace.contains(&"skip handler need a succeeded".to_owned()));
+    assert!(
+        s.trace
+            .contains(&"skip handler need a succeeded".to_owned())
+    );
 
     let mut s = begin(vec![step("a", &[]), handler]);
     s.fail("a", ErrorClass::Permanent);
     s.succeed("handler");
     // A handler that worked does not turn the failure into a success.
-    assert_eq!(s.trace, ["start a 1", "fail a", "start handler 1", "done handler", "finish Failed"]);
+    assert_eq!(
+        s.trace,
+        [
+            "start a 1",
+            "fail a",
+            "start handler 1",
+            "done handler",
+            "finish Failed"
+        ]
+    );
 }
 
 #[test]
@@ -82,19 +135,38 @@ fn only_retried_classes_are_retried_and_only_so_often() {
     let mut first = step("a", &[]);
     first.retry = RetryPolicy {
         attempts: 3,
-        backoff: Backoff { initial: Span::from_millis(10), factor: 2.0, max: Span::from_secs(1), jitter: Jitter::Full },
+        backoff: Backoff {
+            initial: Span::from_millis(10),
+            factor: 2.0,
+            max: Span::from_secs(1),
+            jitter: Jitter::Full,
+        },
         ..RetryPolicy::default()
     };
     let mut s = begin(vec![first.clone()]);
     s.fail("a", ErrorClass::Transient);
-    assert_eq!(s.pending, [Command::Wait { step: 0, millis: 10 }]);
+    assert_eq!(
+        s.pending,
+        [Command::Wait {
+            step: 0,
+            millis: 10
+        }]
+    );
     s.input(Input::RetryDue { step: 0 });
     s.fail("a", ErrorClass::Transient);
     s.input(Input::RetryDue { step: 0 });
     s.fail("a", ErrorClass::Transient);
     assert_eq!(
         s.trace,
-        ["start a 1", "retry a in 10", "start a 2", "retry a in 20", "start a 3", "fail a", "finish Failed"]
+        [
+            "start a 1",
+            "retry a in 10",
+            "start a 2",
+            "retry a in 20",
+            "start a 3",
+            "fail a",
+            "finish Failed"
+        ]
     );
 
     let mut s = begin(vec![first]);
@@ -108,7 +180,15 @@ fn a_gate_whose_criterion_fails_stops_its_dependents() {
     gate.gate = true;
     let mut s = begin(vec![gate.clone(), step("b", &[0])]);
     s.succeed_with("gate", Verdict::Fail);
-    assert_eq!(s.trace, ["start gate 1", "done gate", "skip b gate gate", "finish Succeeded"]);
+    assert_eq!(
+        s.trace,
+        [
+            "start gate 1",
+            "done gate",
+            "skip b gate gate",
+            "finish Succeeded"
+        ]
+    );
 
     for verdict in [Verdict::Pass, Verdict::Inconclusive] {
         let mut s = begin(vec![gate.clone(), step("b", &[0])]);
@@ -129,7 +209,14 @@ fn a_false_condition_skips_and_a_broken_one_fails() {
     s.succeed("yes");
     assert_eq!(
         s.trace,
-        ["skip no condition", "start broken 1", "fail broken", "start yes 1", "done yes", "finish Failed"]
+        [
+            "skip no condition",
+            "start broken 1",
+            "fail broken",
+            "start yes 1",
+            "done yes",
+            "finish Failed"
+        ]
     );
 }
 
@@ -140,11 +227,20 @@ fn jobs_and_locks_bound_what_runs_at_once() {
         step.locks = vec![("disk".into(), 1)];
         step
     };
-    let mut plan = plan(vec![locked("a"), locked("b"), step("c", &[]), step("d", &[])]);
+    let mut plan = plan(vec![
+        locked("a"),
+        locked("b"),
+        step("c", &[]),
+        step("d", &[]),
+    ]);
     plan.locks = vec![("disk".into(), 1)];
     let mut s = Simulation::new(plan, 2, &[]);
     s.input(Input::Proceed);
-    assert_eq!(s.trace, ["start a 1", "start c 1"], "b waits for the lock, d for a job");
+    assert_eq!(
+        s.trace,
+        ["start a 1", "start c 1"],
+        "b waits for the lock, d for a job"
+    );
     s.succeed("c");
     s.succeed("a");
     assert_eq!(s.trace[2..], ["done c", "start d 1", "done a", "start b 1"]);
@@ -155,15 +251,23 @@ fn cancel_stops_what_runs_and_starts_nothing_but_teardown() {
     let mut cleanup = step("cleanup", &[]);
     cleanup.teardown = true;
     let mut s = begin(vec![step("a", &[]), step("b", &[0]), cleanup]);
-    s.input(Input::Cancel { by: "a person".into() });
+    s.input(Input::Cancel {
+        by: "a person".into(),
+    });
     assert_eq!(s.pending, [Command::Stop { step: 0 }]);
     s.fail("a", ErrorClass::Cancelled);
     s.succeed("cleanup");
     assert_eq!(
         s.trace,
         [
-            "start a 1", "cancel by a person", "cancel b", "cancel a", "teardown Cancelled", "start cleanup 1",
-            "done cleanup", "finish Cancelled"
+            "start a 1",
+            "cancel by a person",
+            "cancel b",
+            "cancel a",
+            "teardown Cancelled",
+            "start cleanup 1",
+            "done cleanup",
+            "finish Cancelled"
         ]
     );
 }
@@ -178,7 +282,14 @@ fn teardown_runs_after_a_failure_and_does_not_hide_it() {
     s.succeed("cleanup");
     assert_eq!(
         s.trace,
-        ["start a 1", "fail a", "teardown Failed", "start cleanup 1", "done cleanup", "finish Failed"]
+        [
+            "start a 1",
+            "fail a",
+            "teardown Failed",
+            "start cleanup 1",
+            "done cleanup",
+            "finish Failed"
+        ]
     );
 }
 
@@ -201,15 +312,33 @@ fn undos_run_in_reverse_order_before_finally() {
         s.succeed(id);
     }
     s.fail("c", ErrorClass::Permanent);
-    s.input(Input::UndoSucceeded { step: 1, detail: "put back".into() });
-    s.input(Input::UndoFailed { step: 0, failure: super::simulation::failure(ErrorClass::Transient) });
-    s.input(Input::UndoSucceeded { step: 0, detail: "put back".into() });
+    s.input(Input::UndoSucceeded {
+        step: 1,
+        detail: "put back".into(),
+    });
+    s.input(Input::UndoFailed {
+        step: 0,
+        failure: super::simulation::failure(ErrorClass::Transient),
+    });
+    s.input(Input::UndoSucceeded {
+        step: 0,
+        detail: "put back".into(),
+    });
     s.succeed("cleanup");
     assert_eq!(
         s.trace[5..],
         [
-            "fail c", "teardown Failed", "undo b 1", "undone b", "undo a 1", "undo-failed a", "undo a 2", "undone a",
-            "start cleanup 1", "done cleanup", "finish Failed"
+            "fail c",
+            "teardown Failed",
+            "undo b 1",
+            "undone b",
+            "undo a 1",
+            "undo-failed a",
+            "undo a 2",
+            "undone a",
+            "start cleanup 1",
+            "done cleanup",
+            "finish Failed"
         ]
     );
 }
@@ -225,43 +354,95 @@ fn a_resume_opens_what_failed_and_keeps_what_succeeded() {
     s.succeed("c");
     assert_eq!(
         s.trace[5..],
-        ["finish Failed", "resume 2", "start b 2", "done b", "start c 1", "done c", "finish Succeeded"]
+        [
+            "finish Failed",
+            "resume 2",
+            "start b 2",
+            "done b",
+            "start c 1",
+            "done c",
+            "finish Succeeded"
+        ]
     );
 }
 
 #[test]
 fn a_crash_starts_the_same_attempt_again() {
     let mut s = begin(vec![step("a", &[])]);
-    s.input(Input::Checkpointed { step: 0, handle: serde_json::json!({"query_id": "q1"}) });
+    s.input(Input::Checkpointed {
+        step: 0,
+        handle: serde_json::json!({"query_id": "q1"}),
+    });
     s.crash_and_resume();
     let handle = Some(serde_json::json!({"query_id": "q1"}));
-    assert_eq!(s.pending, [Command::Run { step: 0, attempt: 1, handle }]);
+    assert_eq!(
+        s.pending,
+        [Command::Run {
+            step: 0,
+            attempt: 1,
+            handle
+        }]
+    );
     s.succeed("a");
-    assert_eq!(s.trace, ["start a 1", "checkpoint a", "resume 0", "done a", "finish Succeeded"]);
+    assert_eq!(
+        s.trace,
+        [
+            "start a 1",
+            "checkpoint a",
+            "resume 0",
+            "done a",
+            "finish Succeeded"
+        ]
+    );
 }
 
 #[test]
 fn only_runs_the_named_steps() {
-    let mut s = Simulation::new(plan(vec![step("a", &[]), step("b", &[0]), step("c", &[1])]), 8, &["b"]);
+    let mut s = Simulation::new(
+        plan(vec![step("a", &[]), step("b", &[0]), step("c", &[1])]),
+        8,
+        &["b"],
+    );
     s.input(Input::Proceed);
     s.succeed("b");
     assert_eq!(
         s.trace,
-        ["skip a not_selected", "start b 1", "done b", "skip c not_selected", "finish Succeeded"]
+        [
+            "skip a not_selected",
+            "start b 1",
+            "done b",
+            "skip c not_selected",
+            "finish Succeeded"
+        ]
     );
 }
 
 #[test]
 fn an_approval_waits_for_a_person_and_takes_no_job() {
     let mut ask = step("ask", &[]);
-    ask.role = Role::Approval { message: "go on?".into() };
+    ask.role = Role::Approval {
+        message: "go on?".into(),
+    };
     let mut s = Simulation::new(plan(vec![ask, step("b", &[0]), step("c", &[])]), 1, &[]);
     s.input(Input::Proceed);
     assert_eq!(s.trace, ["start ask 1", "start c 1"]);
     s.succeed("c");
-    s.input(Input::Approved { step: 0, by: "ada".into() });
+    s.input(Input::Approved {
+        step: 0,
+        by: "ada".into(),
+    });
     s.succeed("b");
-    assert_eq!(s.trace[2..], ["done c", "approve ask ada", "done ask", "start b 1", "done b", "finish Succeeded"]);
+    assert_eq!(
+        s.trace[2..],
+        [
+            "done c",
+            "approve ask ada",
+            "done ask",
+            "start b 1",
+            "done b",
+            "finish Succeeded"
+        ]
+    );
 }
 
 #[test]
@@ -269,13 +450,22 @@ fn a_fan_in_fails_when_an_instance_failed_and_says_which() {
     let fan_in = |places: &[u32]| {
         let mut step = step("seed", &[]);
         step.role = Role::FanIn;
-        let all = [Outcome::Succeeded, Outcome::Failed, Outcome::Skipped, Outcome::Cancelled];
+        let all = [
+            Outcome::Succeeded,
+            Outcome::Failed,
+            Outcome::Skipped,
+            Outcome::Cancelled,
+        ];
         for place in places {
             step = needs(step, *place, &all);
         }
         step
     };
-    let mut s = begin(vec![step("seed[x]", &[]), step("seed[y]", &[]), fan_in(&[0, 1])]);
+    let mut s = begin(vec![
+        step("seed[x]", &[]),
+        step("seed[y]", &[]),
+        fan_in(&[0, 1]),
+    ]);
     s.succeed("seed[x]");
     s.fail("seed[y]", ErrorClass::Permanent);
     assert_eq!(s.trace[4..], ["start seed 1", "fail seed", "finish Failed"]);

@@ -22,9 +22,20 @@ struct Shape {
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
-    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), any::<bool>(), 1u32..3, 0u8..6, 0u8..8).prop_map(
-        |(needs, locked, attempts, on_failure, condition)| Shape { needs, locked, attempts, on_failure, condition },
+    (
+        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        any::<bool>(),
+        1u32..3,
+        0u8..6,
+        0u8..8,
     )
+        .prop_map(|(needs, locked, attempts, on_failure, condition)| Shape {
+            needs,
+            locked,
+            attempts,
+            on_failure,
+            condition,
+        })
 }
 
 fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
@@ -33,12 +44,19 @@ fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
         .map(|(place, shape)| {
             let mut needs: Vec<u32> = match place {
                 0 => vec![],
-                _ => shape.needs.iter().map(|need| u32::try_from(need.index(place as usize)).unwrap()).collect(),
+                _ => shape
+                    .needs
+                    .iter()
+                    .map(|need| u32::try_from(need.index(place as usize)).unwrap())
+                    .collect(),
             };
             needs.sort_unstable();
             needs.dedup();
             let mut step = step(&format!("s{place}"), &needs);
-            step.retry = RetryPolicy { attempts: shape.attempts, ..RetryPolicy::default() };
+            step.retry = RetryPolicy {
+                attempts: shape.attempts,
+                ..RetryPolicy::default()
+            };
             if shape.locked {
                 step.locks = vec![("l".into(), 1)];
             }
@@ -74,7 +92,10 @@ fn assert_frontier(simulation: &Simulation) {
         frontier.conditional.clear();
         frontier
     };
-    assert_eq!(merge(&simulation.frontier), merge(&Frontier::build(&simulation.dag, &simulation.state)));
+    assert_eq!(
+        merge(&simulation.frontier),
+        merge(&Frontier::build(&simulation.dag, &simulation.state))
+    );
 }
 
 fn assert_limits(simulation: &Simulation, jobs: usize) {
@@ -85,7 +106,10 @@ fn assert_limits(simulation: &Simulation, jobs: usize) {
         .map(|(step, _)| step)
         .collect();
     assert!(running.len() <= jobs, "{} steps run at once", running.len());
-    assert!(running.iter().filter(|step| !step.locks.is_empty()).count() <= 1, "a lock is held twice");
+    assert!(
+        running.iter().filter(|step| !step.locks.is_empty()).count() <= 1,
+        "a lock is held twice"
+    );
 }
 
 proptest! {

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::dag::Dag;
-use crate::engine::{Command, Conditions, Frontier, Input, decide, reopened_by_resume, todo, todo_for};
+use crate::engine::{
+    Command, Conditions, Frontier, Input, decide, reopened_by_resume, todo, todo_for,
+};
 
 /// A step that needs these others, all to succeed.
 pub(super) fn step(id: &str, needs: &[u32]) -> PlanStep {
@@ -22,7 +24,13 @@ pub(super) fn step(id: &str, needs: &[u32]) -> PlanStep {
         objective: None,
         role: Role::Kind("noop".into()),
         with: Value::Null,
-        needs: needs.iter().map(|step| PlanNeed { step: *step, is: vec![] }).collect(),
+        needs: needs
+            .iter()
+            .map(|step| PlanNeed {
+                step: *step,
+                is: vec![],
+            })
+            .collect(),
         when: None,
         expect: vec![],
         retry: RetryPolicy::default(),
@@ -40,7 +48,10 @@ pub(super) fn step(id: &str, needs: &[u32]) -> PlanStep {
 }
 
 pub(super) fn needs(mut step: PlanStep, place: u32, is: &[Outcome]) -> PlanStep {
-    step.needs.push(PlanNeed { step: place, is: is.to_vec() });
+    step.needs.push(PlanNeed {
+        step: place,
+        is: is.to_vec(),
+    });
     step
 }
 
@@ -62,7 +73,12 @@ pub(super) fn plan(steps: Vec<PlanStep>) -> Plan {
 }
 
 pub(super) fn failure(class: ErrorClass) -> Failure {
-    Failure { class, code: "test.no".into(), message: "it did not work".into(), help: None }
+    Failure {
+        class,
+        code: "test.no".into(),
+        message: "it did not work".into(),
+        help: None,
+    }
 }
 
 /// `when: "true"`, `"false"`, or anything else for an error.
@@ -91,11 +107,22 @@ pub(super) struct Simulation {
 impl Simulation {
     pub(super) fn new(plan: Plan, jobs: u32, only: &[&str]) -> Self {
         let only = only.iter().map(|id| StepId::new(*id).unwrap()).collect();
-        let first = Event::RunStarted { plan: Box::new(plan), jobs, only, flowctl: "0".into() };
+        let first = Event::RunStarted {
+            plan: Box::new(plan),
+            jobs,
+            only,
+            flowctl: "0".into(),
+        };
         let state = RunState::start(&envelope(0, first)).unwrap();
         let dag = Dag::new(Arc::clone(&state.plan));
         let frontier = Frontier::build(&dag, &state);
-        Self { dag, state, frontier, trace: vec![], pending: vec![] }
+        Self {
+            dag,
+            state,
+            frontier,
+            trace: vec![],
+            pending: vec![],
+        }
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -125,7 +152,8 @@ impl Simulation {
             }
         }
         for place in touched {
-            self.pending.retain(|command| command_step(command) != place);
+            self.pending
+                .retain(|command| command_step(command) != place);
             self.pending.extend(todo_for(&self.dag, &self.state, place));
         }
     }
@@ -133,7 +161,10 @@ impl Simulation {
     /// Forgets all but the state, as a killed process does, and takes the run up again.
     pub(super) fn crash_and_resume(&mut self) {
         let reopened = reopened_by_resume(&self.dag, &self.state);
-        self.fold(vec![Event::RunResumed { jobs: self.state.jobs, reopened }]);
+        self.fold(vec![Event::RunResumed {
+            jobs: self.state.jobs,
+            reopened,
+        }]);
         self.frontier = Frontier::build(&self.dag, &self.state);
         self.pending = todo(&self.dag, &self.state);
         self.input(Input::Proceed);
@@ -145,7 +176,12 @@ impl Simulation {
 
     pub(super) fn succeed(&mut self, id: &str) {
         let step = self.place(id);
-        self.input(Input::AttemptSucceeded { step, output: json!({}), findings: vec![], evidence: vec![] });
+        self.input(Input::AttemptSucceeded {
+            step,
+            output: json!({}),
+            findings: vec![],
+            evidence: vec![],
+        });
     }
 
     pub(super) fn succeed_with(&mut self, id: &str, verdict: Verdict) {
@@ -158,13 +194,24 @@ impl Simulation {
             evidence: vec![],
         };
         let step = self.place(id);
-        self.input(Input::AttemptSucceeded { step, output: json!({}), findings: vec![finding], evidence: vec![] });
+        self.input(Input::AttemptSucceeded {
+            step,
+            output: json!({}),
+            findings: vec![finding],
+            evidence: vec![],
+        });
     }
 
     pub(super) fn fail(&mut self, id: &str, class: ErrorClass) {
         let step = self.place(id);
         let now = Timestamp::UNIX_EPOCH;
-        self.input(Input::AttemptFailed { step, failure: failure(class), evidence: vec![], now, chance: 1.0 });
+        self.input(Input::AttemptFailed {
+            step,
+            failure: failure(class),
+            evidence: vec![],
+            now,
+            chance: 1.0,
+        });
     }
 
     pub(super) fn finished(&self) -> bool {
@@ -183,18 +230,35 @@ pub(super) fn command_step(command: &Command) -> u32 {
 
 fn envelope(seq: u64, event: Event) -> Envelope {
     let run = RunId::new("w-1").unwrap();
-    Envelope { format: FORMAT, run, seq, epoch: 1, at: Timestamp::UNIX_EPOCH, prev: String::new(), event }
+    Envelope {
+        format: FORMAT,
+        run,
+        seq,
+        epoch: 1,
+        at: Timestamp::UNIX_EPOCH,
+        prev: String::new(),
+        event,
+    }
 }
 
 fn line(event: &Event) -> String {
     match event {
         Event::StepStarted { step, attempt } => format!("start {step} {attempt}"),
         Event::StepSucceeded { step, .. } => format!("done {step}"),
-        Event::StepFailed { step, retry_in: Some(wait), .. } => format!("retry {step} in {wait}"),
+        Event::StepFailed {
+            step,
+            retry_in: Some(wait),
+            ..
+        } => format!("retry {step} in {wait}"),
         Event::StepFailed { step, .. } => format!("fail {step}"),
         Event::StepSkipped { step, reason } => {
             let reason = serde_json::to_value(reason).unwrap();
-            let words: Vec<&str> = reason.as_object().unwrap().values().filter_map(Value::as_str).collect();
+            let words: Vec<&str> = reason
+                .as_object()
+                .unwrap()
+                .values()
+                .filter_map(Value::as_str)
+                .collect();
             format!("skip {step} {}", words.join(" "))
         }
         Event::StepCancelled { step } => format!("cancel {step}"),

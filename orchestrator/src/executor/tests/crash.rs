@@ -16,22 +16,42 @@ use crate::executor::{Error, Executor};
 fn shapes(failing: u32) -> Vec<(&'static str, Vec<PlanStep>)> {
     let with = || json!({"fail": failing});
     vec![
-        ("chain", vec![step("a", &[], with()), step("b", &[0], with()), step("c", &[1], with())]),
+        (
+            "chain",
+            vec![
+                step("a", &[], with()),
+                step("b", &[0], with()),
+                step("c", &[1], with()),
+            ],
+        ),
         (
             "diamond",
-            vec![step("a", &[], with()), step("b", &[0], with()), step("c", &[0], with()), step("d", &[1, 2], with())],
+            vec![
+                step("a", &[], with()),
+                step("b", &[0], with()),
+                step("c", &[0], with()),
+                step("d", &[1, 2], with()),
+            ],
         ),
     ]
 }
 
 /// Runs until the log fails, then again on what the log then holds, until the run is over.
-async fn run_with_fault(name: &str, steps: Vec<PlanStep>, nth: usize, fault: Fault) -> (RunState, bool) {
+async fn run_with_fault(
+    name: &str,
+    steps: Vec<PlanStep>,
+    nth: usize,
+    fault: Fault,
+) -> (RunState, bool) {
     let directory = tempfile::tempdir().unwrap();
     let run = RunId::new(name).unwrap();
     let log = Arc::new(MemoryLog::new().failing(nth, fault));
     let env = environment(&log, name, directory.path());
     let first = async {
-        Executor::start(env, run.clone(), plan(steps.clone()), 8, vec![]).await?.run(&mut Silent).await
+        Executor::start(env, run.clone(), plan(steps.clone()), 8, vec![])
+            .await?
+            .run(&mut Silent)
+            .await
     }
     .await;
     match first {
@@ -47,7 +67,10 @@ async fn run_with_fault(name: &str, steps: Vec<PlanStep>, nth: usize, fault: Fau
             match executor {
                 Ok(executor) => (executor.run(&mut Silent).await.unwrap().state, true),
                 // The very last event was stored, but not acknowledged.
-                Err(Error::Complete { run }) => (RunState::replay(&run, &log.read(&run).unwrap()).unwrap(), true),
+                Err(Error::Complete { run }) => (
+                    RunState::replay(&run, &log.read(&run).unwrap()).unwrap(),
+                    true,
+                ),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -62,19 +85,32 @@ async fn whatever_append_fails_the_run_comes_to_the_same() {
             let mut died = 0;
             for fault in [Fault::Refuse, Fault::Tear, Fault::Crash] {
                 for nth in 1.. {
-                    let name = format!("crash-{shape}-{failing}-{nth}-{}", format!("{fault:?}").to_lowercase());
+                    let name = format!(
+                        "crash-{shape}-{failing}-{nth}-{}",
+                        format!("{fault:?}").to_lowercase()
+                    );
                     let (state, faulted) = run_with_fault(&name, steps.clone(), nth, fault).await;
                     for (step, record) in state.steps() {
                         assert_eq!(record.state, StepState::Succeeded, "{name}: {}", step.id);
-                        assert_eq!(record.attempts, failing + 1, "{name}: attempts of {}", step.id);
+                        assert_eq!(
+                            record.attempts,
+                            failing + 1,
+                            "{name}: attempts of {}",
+                            step.id
+                        );
                     }
                     let mut expected: Vec<String> = steps
                         .iter()
-                        .flat_map(|step| (1..=failing + 1).map(|attempt| format!("{name}/{}/{attempt}", step.id)))
+                        .flat_map(|step| {
+                            (1..=failing + 1).map(|attempt| format!("{name}/{}/{attempt}", step.id))
+                        })
                         .collect();
                     expected.sort();
                     world(&name, |world| {
-                        assert_eq!(world.unrecorded, [""; 0], "{name}: effects without a record");
+                        assert_eq!(
+                            world.unrecorded, [""; 0],
+                            "{name}: effects without a record"
+                        );
                         world.effects.sort();
                         assert_eq!(world.effects, expected, "{name}");
                     });

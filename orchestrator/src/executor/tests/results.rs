@@ -25,10 +25,18 @@ async fn templates_see_parameters_and_outputs_and_keep_their_types() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_does_not_exist_fails_the_step_before_its_effect() {
-    let state = run("results-missing", plan(vec![step("a", &[], json!({"output": "{{ params.nope }}"}))])).await;
+    let state = run(
+        "results-missing",
+        plan(vec![step("a", &[], json!({"output": "{{ params.nope }}"}))]),
+    )
+    .await;
     let record = state.record("a").unwrap();
     assert_eq!(record.failures[0].failure.code, "template.error");
-    assert!(record.failures[0].failure.message.contains("params.nope"), "{}", record.failures[0].failure.message);
+    assert!(
+        record.failures[0].failure.message.contains("params.nope"),
+        "{}",
+        record.failures[0].failure.message
+    );
     world("results-missing", |world| assert!(world.effects.is_empty()));
 }
 
@@ -38,10 +46,17 @@ async fn a_false_expectation_fails_a_step_that_proves_nothing_and_is_not_retried
     a.expect = vec!["rows[0][0] == 5".into()];
     let state = run("results-expect", plan(vec![a])).await;
     let record = state.record("a").unwrap();
-    assert_eq!((record.state.clone(), record.attempts), (StepState::Failed, 1));
+    assert_eq!(
+        (record.state.clone(), record.attempts),
+        (StepState::Failed, 1)
+    );
     let failure = &record.failures[0].failure;
     assert_eq!(failure.code, "expect.false");
-    assert!(failure.message.contains("rows[0][0] is 4"), "{}", failure.message);
+    assert!(
+        failure.message.contains("rows[0][0] is 4"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +69,11 @@ async fn a_step_that_proves_something_succeeds_with_the_verdict_that_it_measured
         let mut a = step("a", &[], json!({"output": output}));
         a.expect = vec!["rows[0][0] == 5".into()];
         a.proves = vec![CriterionId::new("c").unwrap()];
-        let state = run(&format!("results-proves-{}", verdict.as_str().to_lowercase()), plan(vec![a])).await;
+        let state = run(
+            &format!("results-proves-{}", verdict.as_str().to_lowercase()),
+            plan(vec![a]),
+        )
+        .await;
         let record = state.record("a").unwrap();
         assert_eq!(record.state, StepState::Succeeded);
         assert_eq!(record.result.as_ref().unwrap().findings[0].verdict, verdict);
@@ -72,17 +91,93 @@ async fn a_postcondition_that_does_not_hold_fails_the_step() {
     let state = run("results-verify", plan(vec![a])).await;
     let failure = &state.record("a").unwrap().failures[0].failure;
     assert_eq!(failure.code, "verify.false");
-    assert!(failure.message.contains("rows is 0") && failure.message.contains("params.n is 7"), "{}", failure.message);
+    assert!(
+        failure.message.contains("rows is 0") && failure.message.contains("params.n is 7"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_kind_is_named_as_a_bug_and_other_steps_go_on() {
     let state = run(
         "results-panic",
-        plan(vec![step("a", &[], json!({"panics": true})), step("b", &[], json!({"takes": 5}))]),
+        plan(vec![
+            step("a", &[], json!({"panics": true})),
+            step("b", &[], json!({"takes": 5})),
+        ]),
     )
     .await;
-    assert_eq!(state.record("a").unwrap().failures[0].failure.code, "flowctl.bug");
+    assert_eq!(
+        state.record("a").unwrap().failures[0].failure.code,
+        "flowctl.bug"
+    );
     assert_eq!(state.record("b").unwrap().state, StepState::Succeeded);
-    assert_eq!(state.phase, Phase::Finished { outcome: RunOutcome::Failed });
+    assert_eq!(
+        state.phase,
+        Phase::Finished {
+            outcome: RunOutcome::Failed
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
+    use std::sync::Arc;
+
+    use flowctl_state::log::EventLog as _;
+    use flowctl_state::memory_log::MemoryLog;
+    use flowctl_workflows::RunId;
+
+    use super::scripted::{Silent, environment};
+    use crate::executor::Executor;
+
+    for (probe_fails, attempts_of_a) in [(0, 1), (99, 2)] {
+        let name = format!("results-recheck-{probe_fails}");
+        let directory = tempfile::tempdir().unwrap();
+        let log = Arc::new(MemoryLog::new());
+        let id = RunId::new(name.as_str()).unwrap();
+        let mut a = step("a", &[], json!({}));
+        // The scripted kind fails attempts up to `fail`, so a probe by the name of attempt 1 fails on resume
+        // only when it is told to.
+        a.verify = Some(Probe {
+            kind: "scripted".into(),
+            with: json!({"output": {"ok": "{{ flowctl.ok }}"}}),
+            expect: vec!["ok".into()],
+        });
+        let mut failing = step("c", &[1], json!({"fail": 1}));
+        failing.retry.attempts = 1;
+        let plan = plan(vec![
+            a,
+            step("b", &[0], json!({})),
+            failing,
+            step("other", &[], json!({})),
+        ]);
+        let facts = |ok: bool| serde_json::Map::from_iter([("ok".to_owned(), json!(ok))]);
+        let with_facts = |ok: bool| {
+            let mut env = Arc::into_inner(environment(&log, &name, directory.path())).unwrap();
+            env.facts = facts(ok);
+            Arc::new(env)
+        };
+        let first = Executor::start(with_facts(true), id.clone(), plan, 8, vec![])
+            .await
+            .unwrap();
+        assert_eq!(
+            first.run(&mut Silent).await.unwrap().state.phase,
+            Phase::Finished {
+                outcome: RunOutcome::Failed
+            }
+        );
+        let resumed = Executor::resume(with_facts(probe_fails == 0), &id, None)
+            .await
+            .unwrap();
+        let attempts = |step: &str| resumed.state().record(step).unwrap().attempts;
+        assert_eq!(attempts("a"), 1);
+        let waits = |step: &str| resumed.state().record(step).unwrap().state == StepState::Waiting;
+        assert_eq!(
+            (waits("a"), waits("b"), waits("c"), waits("other")),
+            (attempts_of_a == 2, attempts_of_a == 2, true, false)
+        );
+        assert!(log.read(&id).is_ok());
+    }
 }

@@ -40,7 +40,13 @@ pub(super) struct World {
 static WORLDS: LazyLock<Mutex<HashMap<String, World>>> = LazyLock::new(Mutex::default);
 
 pub(super) fn world<T>(run: &str, look: impl FnOnce(&mut World) -> T) -> T {
-    look(WORLDS.lock().unwrap_or_else(PoisonError::into_inner).entry(run.to_owned()).or_default())
+    look(
+        WORLDS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(run.to_owned())
+            .or_default(),
+    )
 }
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -89,8 +95,17 @@ impl Step for Scripted {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
         let name = cx.attempt.to_string();
         world(cx.attempt.run.as_str(), |world| {
-            let events = world.log.as_ref().and_then(|log| log.read(&cx.attempt.run).ok()).unwrap_or_default();
-            if !is_recorded(&cx.attempt.run, &events, &cx.attempt.step, cx.attempt.attempt) {
+            let events = world
+                .log
+                .as_ref()
+                .and_then(|log| log.read(&cx.attempt.run).ok())
+                .unwrap_or_default();
+            if !is_recorded(
+                &cx.attempt.run,
+                &events,
+                &cx.attempt.step,
+                cx.attempt.attempt,
+            ) {
                 world.unrecorded.push(name.clone());
             }
             // The same name is the same effect: started or attached.
@@ -101,14 +116,24 @@ impl Step for Scripted {
         assert!(!self.0.panics, "told to panic");
         cx.sleep(Duration::from_secs(self.0.takes)).await?;
         if cx.attempt.attempt <= self.0.fail {
-            let class = if self.0.permanently { ErrorClass::Permanent } else { ErrorClass::Transient };
-            return Err(StepError::new(class, "scripted.fail", format!("attempt {} was told to fail", cx.attempt.attempt)));
+            let class = if self.0.permanently {
+                ErrorClass::Permanent
+            } else {
+                ErrorClass::Transient
+            };
+            return Err(StepError::new(
+                class,
+                "scripted.fail",
+                format!("attempt {} was told to fail", cx.attempt.attempt),
+            ));
         }
         Ok(Output::of(self.0.output.clone()))
     }
 
     async fn undo(&self, cx: &StepContext) -> Result<Undone, StepError> {
-        world(cx.attempt.run.as_str(), |world| world.effects.push(format!("undo {}", cx.attempt.step)));
+        world(cx.attempt.run.as_str(), |world| {
+            world.effects.push(format!("undo {}", cx.attempt.step))
+        });
         Ok(Undone::Restored("as before".to_owned()))
     }
 }
@@ -127,10 +152,19 @@ pub(super) fn step(id: &str, needs: &[u32], with: Value) -> PlanStep {
         objective: None,
         role: Role::Kind("scripted".into()),
         with,
-        needs: needs.iter().map(|step| PlanNeed { step: *step, is: vec![] }).collect(),
+        needs: needs
+            .iter()
+            .map(|step| PlanNeed {
+                step: *step,
+                is: vec![],
+            })
+            .collect(),
         when: None,
         expect: vec![],
-        retry: RetryPolicy { attempts: 3, ..RetryPolicy::default() },
+        retry: RetryPolicy {
+            attempts: 3,
+            ..RetryPolicy::default()
+        },
         timeout: None,
         on_failure: OnFailure::default(),
         gate: false,
@@ -179,7 +213,11 @@ impl Reporter for Silent {
 }
 
 /// An environment around this log. The directory must live as long as the run.
-pub(super) fn environment(log: &Arc<MemoryLog>, run: &str, directory: &std::path::Path) -> Arc<Environment> {
+pub(super) fn environment(
+    log: &Arc<MemoryLog>,
+    run: &str,
+    directory: &std::path::Path,
+) -> Arc<Environment> {
     world(run, |world| world.log = Some(Arc::clone(log)));
     Arc::new(Environment {
         log: LogWriter::in_place(Arc::clone(log) as Arc<dyn EventLog>),
@@ -199,6 +237,8 @@ pub(super) fn environment(log: &Arc<MemoryLog>, run: &str, directory: &std::path
 pub(super) async fn run(run: &str, plan: Plan) -> RunState {
     let directory = tempfile::tempdir().unwrap();
     let environment = environment(&Arc::new(MemoryLog::new()), run, directory.path());
-    let executor = Executor::start(environment, RunId::new(run).unwrap(), plan, 8, vec![]).await.unwrap();
+    let executor = Executor::start(environment, RunId::new(run).unwrap(), plan, 8, vec![])
+        .await
+        .unwrap();
     executor.run(&mut Silent).await.unwrap().state
 }

@@ -34,6 +34,16 @@ pub fn query_failed(query_id: &str, error: &QueryError) -> StepError {
     }
 }
 
+/// Whether an error is a query's own failure, and not that of the way to the server.
+#[must_use]
+pub fn is_of_query(error: &StepError) -> bool {
+    // Trino's names are in capitals, the codes of this program in small letters.
+    error
+        .code
+        .strip_prefix("trino.")
+        .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
 /// Whether a query that failed so may succeed when it is sent again.
 #[must_use]
 pub fn class_of(name: &str, error_type: &str) -> ErrorClass {
@@ -246,6 +256,7 @@ mod tests {
         let without = query_failed("q1", &error("Column 'name' cannot be resolved"));
         assert_eq!(without.message, with.message);
         assert_eq!(without.code, "trino.COLUMN_NOT_FOUND");
+        assert!(is_of_query(&without) && !is_of_query(&http_failed("it", 503, "")));
         assert!(without.help.is_some());
         let long = query_failed("q1", &error(&"é".repeat(5000)));
         assert!(long.message.chars().count() < 700 && long.message.ends_with('…'));

@@ -212,6 +212,20 @@ pub struct QueryTimes {
     pub end_time: Option<jiff::Timestamp>,
     /// Rows written; only in the full form.
     pub written_positions: Option<u64>,
+    /// The memory that it holds now, for example `195102087B`.
+    pub total_memory_reservation: Option<String>,
+}
+
+impl QueryTimes {
+    /// The memory that it holds now.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let text = self.total_memory_reservation.as_deref();
+        let digits = text.and_then(|text| text.strip_suffix('B'));
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_default()
+    }
 }
 
 /// What one node did for a query.

@@ -258,10 +258,14 @@ struct InFlight<'a> {
 impl InFlight<'_> {
     /// Asks the server to end the query, and waits a little until it has.
     async fn end(mut self) {
-        let Some(next) = self.next.take() else { return };
+        let Some(next) = self.next.clone() else {
+            return;
+        };
         let (client, query_id) = (self.client, self.query_id.clone());
         let ended = async {
             client.delete_page(&next).await?;
+            // Only now: dropped before this, the query is still to be ended.
+            self.next = None;
             client.until_ended(&query_id).await
         };
         match tokio::time::timeout(END_WITHIN, ended).await {

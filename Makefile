@@ -1,0 +1,73 @@
+# What people and CI run. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flowctl
+TOOLS := $(CACHE)/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
+FLOWCTL := target/release/flowctl
+# Runs of the lab and of phase3 keep their state beside the lab's cache, not in the user's own.
+export FLOWCTL_STATE ?= $(CACHE)/state
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
+
+.PHONY: build
+build: ## the release binary, target/release/flowctl
+	$(CARGO) build --release --locked -p flowctl
+
+.PHONY: test
+test: ## all tests that need no lab; no network beyond crates
+	$(CARGO) test --workspace --locked
+
+.PHONY: check
+check: fmt clippy test doc deny generated durable ## what CI checks before it starts the lab
+
+.PHONY: fmt
+fmt: ## formatting
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: ## lints
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+.PHONY: doc
+doc: ## documentation builds without warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+.PHONY: deny
+deny: $(DENY) ## dependencies: bans, licences, sources; advisories where their database can be reached
+	$(DENY) --offline check bans licenses sources
+	@if git ls-remote --quiet https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; \
+	then $(DENY) check advisories; \
+	else echo "advisories were NOT checked: their database cannot be reached from here"; fi
+
+$(DENY):
+	$(CARGO) install cargo-deny --locked --version $(DENY_VERSION) --root $(TOOLS) --quiet
+
+.PHONY: generated
+generated: ## the checked-in schemas are those of the code
+	$(CARGO) run --quiet --locked -p flowctl -- schema workflow > workflows/schema/workflow.schema.json
+	$(CARGO) run --quiet --locked -p flowctl -- schema target > workflows/schema/target.schema.json
+	git diff --exit-code -- workflows/schema
+
+.PHONY: lab
+lab: build ## start the lab: a real platform on this machine (needs root)
+	$(FLOWCTL) run lab
+
+.PHONY: lab-down
+lab-down: build ## stop the lab and leave the machine as it was
+	$(FLOWCTL) run lab-down
+
+.PHONY: phase3
+phase3: lab ## start the lab and run phase3 on it
+	$(FLOWCTL) run phase3 --target lab
+
+.PHONY: e2e
+e2e: lab ## end-to-end tests on the lab
+	$(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- --test-threads 1 --nocapture

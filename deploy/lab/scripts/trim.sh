@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Once everything is built: deletes what only building needed, and artifacts of other versions that no link names and no process uses.
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+before=$(du -s --block-size=1M "$FLOWCTL_LAB/go" "$ARTIFACTS" 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }')
+# Ten gigabytes of sources and intermediate objects; go.sum verifies them again if a build is ever repeated.
+rm -rf "$FLOWCTL_LAB/go" "$FLOWCTL_LAB/apt/image"
+
+linked=$(for link in "$BIN"/*; do readlink -f "$link"; done)
+used=$(for folder in /proc/[0-9]*; do readlink "$folder/exe" "$folder/root"; tr '\0' '\n' < "$folder/cmdline"; done 2>/dev/null || true)
+for artifact in "$ARTIFACTS"/*/; do
+    artifact=${artifact%/}
+    grep -qF "$artifact" <<<"$linked" && continue
+    grep -qF "$artifact" <<<"$used" && continue
+    rm -rf "$artifact"
+    echo "deleted ${artifact##*/}"
+done
+after=$(du -s --block-size=1M "$ARTIFACTS" | cut -f1)
+echo "the cache has $after MB of artifacts; freed $((before - after)) MB"

@@ -1,0 +1,129 @@
+//! Before a finished step is skipped on resume, its postcondition is probed again: the platform is
+//! asked, not the memory. What no longer holds runs again, and so does all that was built on it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use flowctl_state::event::Event;
+use flowctl_state::run_state::{RunState, StepState};
+use flowctl_steps::StepContext;
+use flowctl_steps::context::{AttemptName, Sink};
+use flowctl_workflows::StepId;
+use flowctl_workflows::result::Failure;
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::within_limits;
+use super::environment::Environment;
+use super::prepare::{Prepared, files};
+use super::sink::LoopSink;
+use crate::dag::Dag;
+
+/// How many postconditions are probed at once.
+const AT_ONCE: usize = 8;
+
+/// One event for each finished checkpoint: does its postcondition still hold?
+pub(super) async fn recheck(environment: &Environment, state: &RunState) -> Vec<Event> {
+    let checkpoints = (0u32..)
+        .zip(state.steps())
+        .filter_map(|(place, (step, record))| {
+            (step.verify.is_some() && record.state == StepState::Succeeded && !step.teardown)
+                .then_some(place)
+        });
+    futures::stream::iter(checkpoints.collect::<Vec<_>>())
+        .map(|place| async move {
+            let step = state.plan.steps[place as usize].id.clone();
+            let (holds, reason) = match probe(environment, state, place).await {
+                Ok(None) => (true, "its postcondition still holds".to_owned()),
+                Ok(Some(refusal)) => (
+                    false,
+                    format!("its postcondition no longer holds: {refusal}"),
+                ),
+                Err(failure) => (
+                    false,
+                    format!("its postcondition could not be probed: {}", failure.message),
+                ),
+            };
+            let reason = environment.secrets.redact(&reason);
+            (
+                place,
+                Event::StepRechecked {
+                    step,
+                    holds,
+                    reason,
+                },
+            )
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<std::collections::BTreeMap<_, _>>()
+        .into_values()
+        .collect()
+}
+
+/// What the probe refuses, or `None` when the postcondition holds.
+async fn probe(
+    environment: &Environment,
+    state: &RunState,
+    place: u32,
+) -> Result<Option<String>, Failure> {
+    let prepared = Prepared::new(environment, state, place);
+    let spec = &state.plan.steps[place as usize];
+    // Nobody draws the progress of a probe, and its raw records stand behind no number.
+    let (sender, _) = mpsc::unbounded_channel();
+    let sink = LoopSink::new(
+        place,
+        sender,
+        Arc::clone(&environment.evidence),
+        environment.secrets.clone(),
+    );
+    let cx = StepContext {
+        attempt: AttemptName {
+            run: state.run.clone(),
+            step: spec.id.clone(),
+            attempt: state.step(place).attempts,
+        },
+        handle: None,
+        clients: Arc::clone(&environment.clients),
+        cancel: CancellationToken::new(),
+        timeout: spec.timeout.map(flowctl_workflows::policy::Span::duration),
+        sink: Arc::new(sink) as Arc<dyn Sink>,
+        files: files(environment, &prepared),
+        secrets: environment.secrets.clone(),
+        clock: Arc::clone(&environment.clock),
+        child_env: Arc::clone(&environment.child_env),
+    };
+    let Some(probe) = prepared?.probe else {
+        return Ok(None);
+    };
+    let probed = within_limits(&cx, probe.step.run(&cx)).await?;
+    probe.expectation.first_refusal(&probed.value)
+}
+
+/// Everything that was built on a step that no longer holds.
+pub(super) fn built_on(dag: &Dag, state: &RunState, rechecked: &[Event]) -> Vec<StepId> {
+    let mut open: Vec<u32> = rechecked
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepRechecked {
+                step, holds: false, ..
+            } => state.place(step.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut reached = BTreeSet::new();
+    while let Some(place) = open.pop() {
+        for &dependent in dag.dependents(place) {
+            if reached.insert(dependent) {
+                open.push(dependent);
+            }
+        }
+    }
+    reached
+        .into_iter()
+        .map(|place| dag.step(place).id.clone())
+        .collect()
+}

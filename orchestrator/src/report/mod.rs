@@ -1,0 +1,23 @@
+//! What people read at the end of a run: a verdict for each criterion, with numbers that lead to their
+//! raw records. Everything comes from the run's state, so an old run renders to the same bytes again.
+
+mod build;
+mod fingerprint;
+mod junit;
+mod markdown;
+mod model;
+mod verdicts;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use build::build;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use model::{
+    CriterionReport, FailureReport, FindingReport, Fingerprint, Report, StepReport,
+    TargetFingerprint,
+};
+pub use verdicts::{CriterionVerdict, exit_code, verdicts};
+pub use write::FileRenderer;

@@ -1,0 +1,427 @@
+use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
+use flowctl_state::run_state::RunState;
+use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
+use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
+use flowctl_workflows::result::{
+    ErrorClass, Evidence, Failure, Finding, Interval, Number, Verdict,
+};
+use flowctl_workflows::{CriterionId, RunId, StepId, WorkflowName};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
+    let criteria = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| CriterionId::new(*name).unwrap())
+            .collect()
+    };
+    PlanStep {
+        id: StepId::new(id).unwrap(),
+        title: None,
+        objective: None,
+        role: Role::Kind("noop".into()),
+        with: Value::Null,
+        needs: vec![],
+        when: None,
+        expect: vec![],
+        retry: RetryPolicy::default(),
+        timeout: None,
+        on_failure: OnFailure::default(),
+        gate: false,
+        proves: criteria(proves),
+        part_proves: criteria(part_proves),
+        locks: vec![],
+        verify: None,
+        undo: None,
+        item: None,
+        teardown: false,
+    }
+}
+
+fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunState {
+    let criteria = criteria
+        .iter()
+        .map(|id| Criterion {
+            id: CriterionId::new(*id).unwrap(),
+            objective: Some("3.2".into()),
+            text: format!("The document's words for {id}"),
+        })
+        .collect();
+    let plan = Plan {
+        workflow: WorkflowName::new("w").unwrap(),
+        title: "A workflow".into(),
+        directory: None,
+        params: serde_json::Map::from_iter([("rows".to_owned(), json!(100))]),
+        target: None,
+        objectives: vec![Objective {
+            id: "3.2".into(),
+            title: "Query Performance".into(),
+        }],
+        criteria,
+        locks: vec![],
+        timeout: None,
+        teardown_timeout: Span::from_secs(60),
+        steps,
+        files: vec![],
+    };
+    let first = Event::RunStarted {
+        plan: Box::new(plan),
+        jobs: 4,
+        only: vec![],
+        flowctl: "0.1.0".into(),
+    };
+    let run = RunId::new("w-1").unwrap();
+    let envelopes: Vec<Envelope> = (0..)
+        .zip(std::iter::once(first).chain(events))
+        .map(|(seq, event)| Envelope {
+            format: FORMAT,
+            run: run.clone(),
+            seq,
+            epoch: 1,
+            at: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
+            prev: String::new(),
+            event,
+        })
+        .collect();
+    RunState::replay(&run, &envelopes).unwrap()
+}
+
+fn id(text: &str) -> StepId {
+    StepId::new(text).unwrap()
+}
+
+fn start(step: &str, attempt: u32) -> Event {
+    Event::StepStarted {
+        step: id(step),
+        attempt,
+    }
+}
+
+fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
+    Finding {
+        about: "p95 of simple_aggregation".into(),
+        proves: proves
+            .iter()
+            .map(|name| CriterionId::new(*name).unwrap())
+            .collect(),
+        verdict,
+        reason: reason.into(),
+        numbers: vec![],
+        evidence: vec![],
+    }
+}
+
+fn done(step: &str, attempt: u32, findings: Vec<Finding>) -> Event {
+    Event::StepSucceeded {
+        step: id(step),
+        attempt,
+        output: json!({}),
+        findings,
+        evidence: vec![],
+    }
+}
+
+fn failed(step: &str, attempt: u32, class: ErrorClass, retry_in: Option<u64>) -> Event {
+    let failure = Failure {
+        class,
+        code: "trino.X".into(),
+        message: "it broke".into(),
+        help: Some("mend it".into()),
+    };
+    Event::StepFailed {
+        step: id(step),
+        attempt,
+        failure,
+        retry_in,
+        evidence: vec![],
+    }
+}
+
+fn finished(outcome: RunOutcome) -> Event {
+    Event::RunFinished { outcome }
+}
+
+/// The verdict on criterion `c` after these events of step `a`, which proves it, and the exit code.
+fn verdict(events: Vec<Event>) -> (Verdict, u8) {
+    let state = state(vec![step("a", &["c"], &[])], &["c"], events);
+    (verdicts(&state)[0].verdict, exit_code(&state))
+}
+
+#[test]
+fn only_a_measured_criterion_can_pass() {
+    use RunOutcome::{Cancelled, Failed, Succeeded};
+    let measured = |verdict| {
+        vec![
+            start("a", 1),
+            done("a", 1, vec![finding(&[], verdict, "seen")]),
+            finished(Succeeded),
+        ]
+    };
+    let broke = |class| vec![start("a", 1), failed("a", 1, class, None), finished(Failed)];
+    let skip = |reason| {
+        vec![
+            Event::StepSkipped {
+                step: id("a"),
+                reason,
+            },
+            finished(Succeeded),
+        ]
+    };
+    let cases: Vec<(&str, Vec<Event>, (Verdict, u8))> = vec![
+        ("measured PASS", measured(Verdict::Pass), (Verdict::Pass, 0)),
+        ("measured FAIL", measured(Verdict::Fail), (Verdict::Fail, 1)),
+        (
+            "measured INCONCLUSIVE",
+            measured(Verdict::Inconclusive),
+            (Verdict::Inconclusive, 3),
+        ),
+        (
+            "measured INAPPLICABLE",
+            measured(Verdict::Inapplicable),
+            (Verdict::Inapplicable, 0),
+        ),
+        (
+            "succeeded without a finding",
+            vec![start("a", 1), done("a", 1, vec![]), finished(Succeeded)],
+            (Verdict::Inconclusive, 3),
+        ),
+        (
+            "failed for good",
+            broke(ErrorClass::Permanent),
+            (Verdict::Fail, 1),
+        ),
+        (
+            "never got there in time",
+            broke(ErrorClass::TimedOut),
+            (Verdict::Fail, 1),
+        ),
+        (
+            "no answer",
+            broke(ErrorClass::Transient),
+            (Verdict::Inconclusive, 1),
+        ),
+        (
+            "nobody knows",
+            broke(ErrorClass::Lost),
+            (Verdict::Inconclusive, 1),
+        ),
+        ("skipped", skip(SkipReason::Condition), (Verdict::NotRun, 3)),
+        (
+            "not selected",
+            skip(SkipReason::NotSelected),
+            (Verdict::NotRun, 3),
+        ),
+        (
+            "cancelled",
+            vec![Event::StepCancelled { step: id("a") }, finished(Cancelled)],
+            (Verdict::NotRun, 4),
+        ),
+        ("not finished", vec![start("a", 1)], (Verdict::NotRun, 4)),
+    ];
+    for (what, events, expected) in cases {
+        assert_eq!(verdict(events), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_criterion_that_no_step_proves_is_not_run() {
+    let state = state(
+        vec![step("a", &[], &[])],
+        &["c"],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
+    let verdicts = verdicts(&state);
+    assert_eq!(verdicts[0].verdict, Verdict::NotRun);
+    assert_eq!(verdicts[0].reason, "no step of this workflow measures it");
+    assert_eq!(exit_code(&state), 3);
+    assert_eq!(build(&state).proving_nothing, ["a"]);
+}
+
+#[test]
+fn the_worst_of_several_proofs_counts_and_gives_the_reason() {
+    let state = state(
+        vec![step("a", &["c"], &[]), step("b", &["c"], &[])],
+        &["c"],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![finding(&[], Verdict::Pass, "good")]),
+            start("b", 1),
+            done(
+                "b",
+                1,
+                vec![
+                    finding(&[], Verdict::Pass, "good"),
+                    finding(&[], Verdict::Fail, "too slow"),
+                ],
+            ),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
+    let verdicts = verdicts(&state);
+    assert_eq!(
+        (verdicts[0].verdict, verdicts[0].reason.as_str()),
+        (Verdict::Fail, "b: too slow")
+    );
+}
+
+#[test]
+fn a_part_proves_its_own_criterion_only() {
+    let events = |findings| {
+        vec![
+            start("a", 1),
+            done("a", 1, findings),
+            finished(RunOutcome::Succeeded),
+        ]
+    };
+    let steps = vec![step("a", &[], &["c", "d"])];
+    let run = state(
+        steps.clone(),
+        &["c", "d"],
+        events(vec![
+            finding(&["c"], Verdict::Pass, "fast"),
+            finding(&["d"], Verdict::Fail, "slow"),
+        ]),
+    );
+    let verdicts_of = |run: &RunState| verdicts(run).iter().map(|v| v.verdict).collect::<Vec<_>>();
+    assert_eq!(verdicts_of(&run), [Verdict::Pass, Verdict::Fail]);
+    // A finding that names no criterion proves none of the parts'.
+    let run = state(
+        steps,
+        &["c", "d"],
+        events(vec![finding(&[], Verdict::Pass, "fast")]),
+    );
+    assert_eq!(
+        verdicts_of(&run),
+        [Verdict::Inconclusive, Verdict::Inconclusive]
+    );
+}
+
+fn rich() -> RunState {
+    let mut measured = finding(
+        &["c"],
+        Verdict::Pass,
+        "the interval lies under the target | all of it",
+    );
+    measured.numbers = vec![Number {
+        name: "p95".into(),
+        value: 1.42,
+        unit: "s".into(),
+        interval: Some(Interval {
+            low: Some(1.2),
+            high: None,
+            confidence: 0.95,
+        }),
+        target: Some("< 2 s".into()),
+        samples: Some(60),
+    }];
+    let record = b"[1, 2]";
+    let sha256 = "7f2d8d4c9b0e1a";
+    measured.evidence = vec![sha256.into()];
+    let evidence = Evidence {
+        name: "samples.json".into(),
+        sha256: sha256.into(),
+        media_type: "application/json".into(),
+        bytes: record.len() as u64,
+    };
+    state(
+        vec![step("a", &[], &["c"]), step("b", &["d"], &[])],
+        &["c", "d"],
+        vec![
+            start("a", 1),
+            failed("a", 1, ErrorClass::Transient, Some(10)),
+            start("a", 2),
+            Event::StepSucceeded {
+                step: id("a"),
+                attempt: 2,
+                output: json!({"version": "476", "rows": 3}),
+                findings: vec![measured],
+                evidence: vec![evidence],
+            },
+            start("b", 1),
+            failed("b", 1, ErrorClass::Permanent, None),
+            finished(RunOutcome::Failed),
+        ],
+    )
+}
+
+#[test]
+fn the_markdown_says_what_was_measured_and_what_was_hidden() {
+    let text = markdown(&build(&rich()));
+    for line in [
+        "| 1 | 1 | 0 | 0 | 0 |",
+        "### 3.2 Query Performance",
+        "| ✅ PASS | The document's words for c | a: the interval lies under the target \\| all of it |",
+        "| ❌ FAIL | The document's words for d | b: the step failed: it broke (trino.X) |",
+        "  - p95 = 1.42 s [1.2, unbounded] at 95 %, n = 60, target < 2 s",
+        "- `a` attempt 1: it broke (trino.X)",
+        "What helps: mend it",
+        "- `a`: `{\"version\":\"476\"}`",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "missing: {line}\n{text}"
+        );
+    }
+}
+
+#[test]
+fn junit_counts_nothing_unmeasured_as_a_success() {
+    let state = state(
+        vec![step("a", &["c"], &[])],
+        &["c", "d"],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
+    let xml = junit(&build(&state)).unwrap();
+    assert!(
+        xml.contains(
+            r#"<testsuite name="criteria" tests="2" disabled="1" errors="1" failures="0">"#
+        ),
+        "{xml}"
+    );
+}
+
+#[test]
+fn a_report_renders_to_the_same_bytes_again_and_names_no_missing_record() {
+    use crate::executor::Renderer as _;
+    let home = tempfile::tempdir().unwrap();
+    let evidence = std::sync::Arc::new(
+        flowctl_state::evidence::EvidenceStore::open(&home.path().join("e")).unwrap(),
+    );
+    let root = home.path().to_path_buf();
+    let renderer = FileRenderer {
+        directory: Box::new(move |run| root.join(run.as_str())),
+        evidence,
+    };
+    let error = renderer.render(&rich()).unwrap_err();
+    assert!(
+        error.contains("7f2d8d4c9b0e1a"),
+        "a record that is not there was named: {error}"
+    );
+
+    let plain = state(
+        vec![step("a", &[], &[])],
+        &[],
+        vec![
+            start("a", 1),
+            done("a", 1, vec![]),
+            finished(RunOutcome::Succeeded),
+        ],
+    );
+    let read = || {
+        let directory = renderer.render(&plain).unwrap();
+        ["report.json", "report.md", "junit.xml"]
+            .map(|name| std::fs::read(format!("{directory}/{name}")).unwrap())
+    };
+    assert_eq!(read(), read());
+}

@@ -1,0 +1,173 @@
+//! A process that is killed at any moment loses nothing that it acknowledged.
+//!
+//! The test starts itself again as a child that appends and prints what was acknowledged, kills it,
+//! opens what it left, and lets the next child go on from there. `FLOWCTL_KILL_ROUNDS` asks for more
+//! rounds, `FLOWCTL_KILL_SEED` for other moments.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use flowctl_state::directory::StateDirectory;
+use flowctl_state::event::{Event, Seq};
+use flowctl_state::hold::Hold;
+use flowctl_state::holder::Holder;
+use flowctl_state::log::EventLog;
+use flowctl_state::sled_log::SledLog;
+use flowctl_state::writer::LogWriter;
+use serde_json::json;
+
+use crate::support::{moment, run, started, step, succeeded};
+
+const DIRECTORY: &str = "FLOWCTL_KILL_DIRECTORY";
+const RUNS: usize = 8;
+const LIVES: u64 = 5;
+
+/// What every run has at each place, so that a reader knows what must be there.
+fn event(seq: Seq) -> Event {
+    match seq {
+        0 => started(),
+        // Some records are so long that they are cut, and one fills more than one of sled's segments.
+        47 => succeeded("long", json!("x".repeat(600_000))),
+        seq if seq % 13 == 0 => succeeded("longer", json!("x".repeat(9000))),
+        seq => step("one", u32::try_from(seq).unwrap()),
+    }
+}
+
+/// Appends for ever. Only the parent calls it, in a process of its own.
+#[test]
+fn child() {
+    let Ok(directory) = std::env::var(DIRECTORY) else {
+        return;
+    };
+    let directory = StateDirectory::create(Path::new(&directory)).unwrap();
+    let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
+    let writer = LogWriter::start(Arc::<SledLog>::clone(hold.log())).unwrap();
+    let ends: BTreeMap<_, _> = hold.log().heads().unwrap().into_iter().collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let appending: Vec<_> = (0..RUNS)
+        .map(|number| {
+            let writer = writer.clone();
+            let run = run(&format!("run-{number}"));
+            let mut next = ends.get(&run).map_or(0, |last| last + 1);
+            runtime.spawn(async move {
+                loop {
+                    // Appends of one, two and three events.
+                    let count = next % 3 + 1;
+                    let events = (next..next + count).map(event).collect();
+                    let stored = writer.append(&run, next, moment(0), events).await.unwrap();
+                    next = stored.last().unwrap().seq + 1;
+                    let mut out = std::io::stdout().lock();
+                    writeln!(out, "ack {run} {}", next - 1).unwrap();
+                    out.flush().unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in appending {
+        runtime.block_on(task).unwrap();
+    }
+}
+
+#[test]
+fn no_acknowledged_event_is_lost_by_a_kill() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
+    let rounds = number("FLOWCTL_KILL_ROUNDS", 25);
+    let mut random = Random(number("FLOWCTL_KILL_SEED", 20_261_123));
+    let mut round = 0;
+    while round < rounds {
+        // A few lives one after the other, because each opens what a killed one left.
+        let parent = tempfile::tempdir().unwrap();
+        let directory = StateDirectory::create(parent.path()).unwrap();
+        let mut acknowledged: BTreeMap<String, Seq> = BTreeMap::new();
+        for life in 1..=LIVES {
+            let enough = random.below(250);
+            let acks = kill_after(enough, parent.path(), &mut acknowledged);
+            assert!(
+                acks >= enough,
+                "round {round}: the child died by itself after {acks} appends"
+            );
+            let holder = Holder::read(&directory.holder());
+            // Killed before it wrote anything, it left no word either.
+            if let Some(holder) = holder {
+                assert!(!holder.is_alive(), "round {round}: {holder} is dead");
+                assert!(
+                    holder.epoch.is_some_and(|epoch| epoch <= life),
+                    "round {round}: {holder:?}"
+                );
+            }
+            nothing_is_lost(&directory, &acknowledged, round);
+            round += 1;
+        }
+        assert_eq!(
+            acknowledged.len(),
+            RUNS,
+            "every run was written to: {acknowledged:?}"
+        );
+    }
+}
+
+fn nothing_is_lost(directory: &StateDirectory, acknowledged: &BTreeMap<String, Seq>, round: u64) {
+    let log = SledLog::open(&directory.log()).unwrap();
+    for (name, last) in acknowledged {
+        let events = log.read(&run(name)).unwrap();
+        let end = events.last().unwrap().seq;
+        assert!(
+            end >= *last,
+            "round {round}: {name} was acknowledged up to {last}, and ends at {end}"
+        );
+        for envelope in events {
+            assert!(
+                envelope.event == event(envelope.seq),
+                "round {round}: {name} at {}",
+                envelope.seq
+            );
+        }
+    }
+}
+
+/// Starts a child, kills it after so many acknowledgements, and notes all that it gave.
+fn kill_after(enough: u64, directory: &Path, acknowledged: &mut BTreeMap<String, Seq>) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut count = 0;
+    let mut killed = false;
+    // What the pipe still holds after the death was acknowledged before it.
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(ack) = line.strip_prefix("ack ") {
+            let (name, last) = ack.split_once(' ').unwrap();
+            acknowledged.insert(name.to_owned(), last.parse().unwrap());
+            count += 1;
+        }
+        if count >= enough && !killed {
+            child.kill().unwrap();
+            killed = true;
+        }
+    }
+    child.wait().unwrap();
+    count
+}
+
+/// SplitMix64: moments that can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}

@@ -1,0 +1,133 @@
+//! The clients: all begin at once, each sends one query after the other.
+
+use flowctl_workflows::result::ErrorClass;
+use futures::future::join_all;
+use serde::Serialize;
+use tokio::sync::Barrier;
+
+use super::{LoadQuery, Params};
+use crate::clients::trino::protocol::{QueryTimes, Stats};
+use crate::clients::trino::query::millis;
+use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
+use crate::context::StepContext;
+use crate::error::StepError;
+
+/// One query of one client.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Ran {
+    /// Which client, from 1.
+    pub client: u32,
+    /// The query's name.
+    pub name: String,
+    /// The query's id, unless the server never took it.
+    pub query_id: Option<String>,
+    /// How many rows it returned.
+    pub row_count: u64,
+    /// Why it did not end well.
+    pub failure: Option<String>,
+    /// From the request to the last page, on this side.
+    pub client_wall_millis: u64,
+    /// What it cost.
+    pub stats: Stats,
+    /// Its life on the server's clock, asked for afterwards.
+    pub times: Option<QueryTimes>,
+}
+
+/// Runs all clients to their end.
+///
+/// # Errors
+/// Cancelled; all other failures are outcomes of the queries.
+pub(super) async fn run(
+    cx: &StepContext,
+    client: &TrinoClient,
+    params: &Params,
+    statements: &[Statement],
+    options: &QueryOptions,
+) -> Result<Vec<Ran>, StepError> {
+    let start = Barrier::new(params.clients as usize);
+    let all = (1..=params.clients).map(|number| {
+        let one = One {
+            cx,
+            client,
+            params,
+            statements,
+            options,
+            number,
+        };
+        let start = &start;
+        async move {
+            start.wait().await;
+            one.run().await
+        }
+    });
+    // All of them to their end: a cancelled client still has to end its query.
+    let all: Result<Vec<Vec<Ran>>, StepError> = join_all(all).await.into_iter().collect();
+    Ok(all?.into_iter().flatten().collect())
+}
+
+/// One client.
+struct One<'a> {
+    cx: &'a StepContext,
+    client: &'a TrinoClient,
+    params: &'a Params,
+    statements: &'a [Statement],
+    options: &'a QueryOptions,
+    number: u32,
+}
+
+impl One<'_> {
+    async fn run(self) -> Result<Vec<Ran>, StepError> {
+        let begun = self.cx.clock.elapsed();
+        let mut ran = Vec::new();
+        loop {
+            // Each client begins with another query.
+            let at = (self.number as usize - 1 + ran.len()) % self.statements.len();
+            ran.push(
+                self.query(&self.params.queries[at], &self.statements[at])
+                    .await?,
+            );
+            let goes_on = match self.params.duration {
+                Some(duration) => self.cx.clock.elapsed() - begun < duration.duration(),
+                None => ran.len() < self.params.queries_per_client.unwrap_or(1) as usize,
+            };
+            if !goes_on {
+                return Ok(ran);
+            }
+        }
+    }
+
+    async fn query(&self, query: &LoadQuery, statement: &Statement) -> Result<Ran, StepError> {
+        let tags = vec![
+            format!("query={}", query.name),
+            format!("client={}", self.number),
+        ];
+        let options = QueryOptions {
+            tags,
+            ..self.options.clone()
+        };
+        let begun = self.cx.clock.elapsed();
+        let outcome = self.client.query(self.cx, statement, &options).await;
+        let mut ran = Ran {
+            client: self.number,
+            name: query.name.clone(),
+            ..Ran::default()
+        };
+        ran.client_wall_millis = millis(self.cx.clock.elapsed() - begun);
+        match outcome {
+            Ok(result) => {
+                if !query.rows.hold(result.row_count) {
+                    ran.failure = Some(format!(
+                        "query {} returned {} rows, asked for {}",
+                        result.query_id, result.row_count, query.rows
+                    ));
+                }
+                ran.query_id = Some(result.query_id);
+                ran.row_count = result.row_count;
+                ran.stats = result.stats;
+            }
+            Err(error) if error.class == ErrorClass::Cancelled => return Err(error),
+            Err(error) => ran.failure = Some(error.message),
+        }
+        Ok(ran)
+    }
+}

@@ -1,0 +1,181 @@
+//! Verdicts on loads, and clients against a coordinator on loopback.
+
+use flowctl_workflows::result::Verdict;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::verdict::judge;
+use super::*;
+use crate::clients::trino::protocol::{QueryTimes, Stats};
+use crate::clients::trino::tests::{Coordinator, page};
+use crate::testing::TestContext;
+
+fn params(more: Value) -> Params {
+    let mut with = json!({"clients": 3, "queries": [{"name": "join", "sql": "SELECT 1"}]});
+    for (name, value) in more.as_object().unwrap() {
+        with[name] = value.clone();
+    }
+    serde_json::from_value(with).unwrap()
+}
+
+/// A query in execution from second `start` to `end`.
+fn ran(start: i64, end: i64) -> Ran {
+    let at = |second: i64| Some(Timestamp::from_second(second).unwrap());
+    Ran {
+        query_id: Some("q".into()),
+        row_count: 1,
+        stats: Stats {
+            elapsed_time_millis: 1500,
+            queued_time_millis: 500,
+            ..Stats::default()
+        },
+        times: Some(QueryTimes {
+            execution_start_time: at(start),
+            end_time: at(end),
+            ..QueryTimes::default()
+        }),
+        ..Ran::default()
+    }
+}
+
+fn running(count: u64) -> Reading {
+    Reading {
+        states: [("RUNNING".to_owned(), count)].into(),
+        ..Reading::default()
+    }
+}
+
+#[test]
+fn success_alone_is_no_proof_of_overlap() {
+    let together = [ran(0, 10), ran(1, 10), ran(2, 10)];
+    let apart = [ran(0, 1), ran(1, 2), ran(2, 3)];
+    let verdict = |more: Value, ran: &[Ran], readings: &[Reading]| {
+        judge(&params(more), ran, readings, 1, false).0.verdict
+    };
+    assert_eq!(verdict(json!({}), &together, &[]), Verdict::Pass);
+    assert_eq!(verdict(json!({}), &apart, &[]), Verdict::Inconclusive);
+    assert_eq!(
+        verdict(json!({"overlap": {"min": 1}}), &apart, &[]),
+        Verdict::Pass
+    );
+    assert_eq!(
+        verdict(json!({}), &apart, &[running(2), running(3)]),
+        Verdict::Pass
+    );
+    assert_eq!(verdict(json!({}), &[], &[]), Verdict::Inconclusive);
+    let (finding, _) = judge(&params(json!({})), &apart, &[], 1, true);
+    assert!(
+        finding.reason.contains("peak 1 of 3") && finding.reason.contains("port-forward"),
+        "{}",
+        finding.reason
+    );
+}
+
+#[test]
+fn one_failure_fails_all() {
+    let mut queries = [ran(0, 10), ran(1, 10), ran(2, 10)];
+    queries[1].failure = Some("query q failed with QUERY_QUEUE_FULL: no room".into());
+    let (finding, output) = judge(&params(json!({})), &queries, &[], 1, false);
+    assert_eq!(finding.verdict, Verdict::Fail);
+    assert!(
+        finding.reason.contains("1 of 3") && finding.reason.contains("QUERY_QUEUE_FULL"),
+        "{}",
+        finding.reason
+    );
+    assert_eq!(
+        (
+            output.succeeded,
+            output.queued_max_millis,
+            output.run_time_p50_millis
+        ),
+        (2, 500, Some(1000.0))
+    );
+}
+
+#[test]
+fn parameters_that_cannot_be_are_refused() {
+    let build = |more: Value| TrinoLoad::build(params(more)).is_ok();
+    assert!(build(json!({})));
+    assert!(!build(json!({"clients": 0})));
+    assert!(!build(json!({"queries": []})));
+    assert!(!build(json!({"queries_per_client": 1, "duration": "1s"})));
+    assert!(!build(json!({"overlap": {"min": 4}})));
+    assert!(!build(json!({"sample_every": "1ms"})));
+    assert!(
+        serde_json::from_value::<Params>(json!({"clients": 1, "model": "open", "queries": []}))
+            .is_err()
+    );
+}
+
+async fn run(coordinator: &Coordinator, more: Value) -> (TestContext, Result<Output, StepError>) {
+    let target = json!({"apiVersion": "flowctl/v1", "kind": "Target", "metadata": {"name": "t"},
+        "trino": {"url": coordinator.start().await}});
+    let test = TestContext::new("load")
+        .unwrap()
+        .target(serde_json::from_value(target).unwrap());
+    let step = TrinoLoad::build(params(more)).unwrap();
+    let outcome = step.run(&test.context).await;
+    (test, outcome)
+}
+
+#[tokio::test]
+async fn every_client_sends_and_every_query_is_looked_up() {
+    let row = || (200, page("FINISHED", None, json!({"data": [[1]]})));
+    let life = || {
+        (
+            200,
+            json!({"queryId": "q_1_a", "state": "FINISHED", "session": {}, "queryStats": {
+            "executionStartTime": "2026-11-23T03:14:50.370Z", "endTime": "2026-11-23T03:16:03.360Z"}}),
+        )
+    };
+    let answers = vec![row(), row(), row(), row(), life(), life(), life(), life()];
+    let coordinator = Coordinator::answering(answers);
+    let (test, outcome) = run(&coordinator, json!({"clients": 2, "queries_per_client": 2})).await;
+    let output = outcome.unwrap();
+    assert_eq!(output.findings[0].verdict, Verdict::Pass);
+    assert_eq!(
+        (&output.value["queries"], &output.value["peak_executing"]),
+        (&json!(4), &json!(4))
+    );
+    let sent = coordinator
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.body == "SELECT 1");
+    let clients: Vec<String> = sent
+        .map(|asked| {
+            asked.headers["x-trino-client-tags"]
+                .to_str()
+                .unwrap()
+                .rsplit_once("client=")
+                .unwrap()
+                .1
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        (
+            clients.len(),
+            clients.iter().filter(|client| *client == "2").count()
+        ),
+        (4, 2)
+    );
+    assert!(
+        test.sink
+            .evidence_text("load.json")
+            .unwrap()
+            .contains("2026-11-23T03:16:03.36Z")
+    );
+}
+
+#[tokio::test]
+async fn a_query_that_fails_is_an_outcome_and_not_the_steps_end() {
+    let error = json!({"message": "no", "errorCode": 1, "errorName": "QUERY_QUEUE_FULL", "errorType": "INSUFFICIENT_RESOURCES"});
+    let coordinator =
+        Coordinator::answering(vec![(200, page("FAILED", None, json!({"error": error})))]);
+    let (_, outcome) = run(&coordinator, json!({"clients": 1})).await;
+    let output = outcome.unwrap();
+    assert_eq!(
+        (output.findings[0].verdict, &output.value["succeeded"]),
+        (Verdict::Fail, &json!(0))
+    );
+}
