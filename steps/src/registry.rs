@@ -84,6 +84,7 @@ impl Registry {
     pub fn standard() -> Self {
         use crate::kinds::*;
         Self::of(vec![
+            KindEntry::of::<flux_release::FluxRelease>(),
             KindEntry::of::<kube_apply::KubeApply>(),
             KindEntry::of::<kube_delete::KubeDelete>(),
             KindEntry::of::<kube_events::KubeEvents>(),

@@ -16,11 +16,19 @@ pub fn parse(text: &str) -> Option<f64> {
         })
         .map_or(text.len(), |(at, _)| at);
     let number: f64 = text[..digits].parse().ok()?;
-    let factor = match &text[digits..] {
+    // Divided rather than multiplied by a fraction: 25382501n is then 0.025382501 and nothing beside it.
+    let (factor, divisor) = match &text[digits..] {
+        "n" => (1.0, 1e9),
+        "u" => (1.0, 1e6),
+        "m" => (1.0, 1e3),
+        whole => (factor(whole)?, 1.0),
+    };
+    number.is_finite().then_some(number * factor / divisor)
+}
+
+fn factor(unit: &str) -> Option<f64> {
+    Some(match unit {
         "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
         "k" => 1e3,
         "M" => 1e6,
         "G" => 1e9,
@@ -34,8 +42,7 @@ pub fn parse(text: &str) -> Option<f64> {
         "Pi" => 1_125_899_906_842_624.0,
         "Ei" => 1_152_921_504_606_846_976.0,
         _ => return None,
-    };
-    number.is_finite().then_some(number * factor)
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Params;
 use crate::clients::kube::{Kube, Resource, manifest, object};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -39,9 +38,9 @@ impl schemars::JsonSchema for File {
 
 /// An object to apply.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(in crate::kinds) struct Planned {
     /// As the manifest has it, with its namespace.
-    pub(super) object: Value,
+    pub(in crate::kinds) object: Value,
     /// Unknown as long as its kind is to come with this very step.
     pub(super) resource: Option<Resource>,
     /// As it was found; `None`: not there, or made by an earlier attempt of this step.
@@ -54,9 +53,14 @@ pub(super) fn owner(cx: &StepContext) -> String {
 }
 
 /// All objects in the order of their application.
-pub(super) fn gather(cx: &StepContext, params: &Params) -> Result<Vec<Planned>, StepError> {
-    let mut paths: Vec<String> = params.files.iter().map(|file| file.0.clone()).collect();
-    if let Some(folder) = &params.folder {
+pub(in crate::kinds) fn gather(
+    cx: &StepContext,
+    files: &[File],
+    folder: Option<&str>,
+    inline: &[Value],
+) -> Result<Vec<Planned>, StepError> {
+    let mut paths: Vec<String> = files.iter().map(|file| file.0.clone()).collect();
+    if let Some(folder) = folder {
         let manifests = |path: &String| {
             [".yaml", ".yml", ".json"]
                 .iter()
@@ -68,7 +72,7 @@ pub(super) fn gather(cx: &StepContext, params: &Params) -> Result<Vec<Planned>, 
     for path in &paths {
         objects.extend(manifest::parse(path, &cx.files.text(path)?)?);
     }
-    for (index, object) in params.objects.iter().enumerate() {
+    for (index, object) in inline.iter().enumerate() {
         manifest::check(object, &format!("object {} under `objects`", index + 1))?;
         objects.push(object.clone());
     }

@@ -59,7 +59,7 @@ pub(super) async fn remember(cx: &StepContext, planned: &[Planned]) -> Result<()
 }
 
 /// Puts everything back, last first.
-pub(super) async fn put_back(cx: &StepContext) -> Result<Undone, StepError> {
+pub(in crate::kinds) async fn put_back(cx: &StepContext) -> Result<Undone, StepError> {
     let Some(handle) = cx.handle.clone() else {
         return Ok(Undone::Nothing("it had changed nothing"));
     };
