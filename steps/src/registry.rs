@@ -97,6 +97,7 @@ impl Registry {
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),
             KindEntry::of::<report::Report>(),
+            KindEntry::of::<review::Review>(),
             KindEntry::of::<shell::Shell>(),
             KindEntry::of::<wait::Wait>(),
             KindEntry::of::<trino_benchmark::TrinoBenchmark>(),

@@ -14,6 +14,7 @@ pub mod kube_wait;
 pub mod noop;
 pub mod process;
 pub mod report;
+pub mod review;
 pub mod shell;
 pub mod trino_benchmark;
 pub mod trino_info;
