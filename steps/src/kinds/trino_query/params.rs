@@ -38,6 +38,10 @@ pub struct Params {
     /// Which nodes must have taken part, as proof that the coordinator distributes work.
     #[serde(default)]
     pub distribution: Option<Distribution>,
+    /// How much there must be for a judgement: with less in the first column of the first row the verdict is
+    /// INCONCLUSIVE.
+    #[serde(default)]
+    pub least: Option<Least>,
 }
 
 /// A session property's value.
@@ -133,4 +137,18 @@ pub struct Distribution {
     /// At least so many nodes other than the coordinator must have completed work of this query.
     #[schemars(range(min = 1))]
     pub min_workers: u64,
+}
+
+/// What the first number of the result must come to for there to be enough evidence.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Least {
+    /// At least so much.
+    #[schemars(range(min = 1))]
+    pub value: u64,
+    /// Of what, for example `bytes`.
+    #[serde(default)]
+    pub unit: String,
+    /// What has it, for example `the data set`.
+    pub what: String,
 }

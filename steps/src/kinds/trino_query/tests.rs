@@ -106,6 +106,25 @@ async fn a_write_that_changed_nothing_proves_nothing() {
     );
 }
 
+#[tokio::test]
+async fn with_less_than_needed_nothing_is_judged() {
+    let of = |rows: Value| {
+        let least = json!({"value": 1000, "unit": "bytes", "what": "the data set"});
+        let with = json!({"sql": "SELECT 1", "least": least});
+        verdict_of(with, json!({"data": rows}))
+    };
+    assert_eq!(of(json!([[1000]])).await.0, Verdict::Pass);
+    let (verdict, reason) = of(json!([[999, 5]])).await;
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(
+        reason.contains("the data set has only 999 bytes"),
+        "{reason}"
+    );
+    assert_eq!(of(json!([["1000.5"]])).await.0, Verdict::Pass);
+    assert_eq!(of(json!([[null]])).await.0, Verdict::Inconclusive);
+    assert_eq!(of(json!([])).await.0, Verdict::Inconclusive);
+}
+
 #[test]
 fn work_must_have_been_done_on_workers() {
     let node = |name: &str, coordinator: bool, completed_drivers: u64| NodeWork {

@@ -2,6 +2,7 @@
 
 use flowctl_workflows::result::{Finding, Number, Verdict};
 
+use super::params::Least;
 use super::{Distribution, NodeWork, Params};
 use crate::clients::trino::{QueryResult, Statement};
 
@@ -19,6 +20,10 @@ pub(super) fn judge(
         params
             .distribution
             .map(|Distribution { min_workers }| judge_distribution(min_workers, nodes)),
+        params
+            .least
+            .as_ref()
+            .map(|least| judge_least(least, result)),
     ];
     let verdicts: Vec<(Verdict, String)> = verdicts.into_iter().flatten().collect();
     Finding {
@@ -35,6 +40,38 @@ pub(super) fn judge(
         numbers: numbers(params, result, nodes),
         evidence: Vec::new(),
     }
+}
+
+/// Enough to be judged, or the amount that there is.
+fn judge_least(least: &Least, result: &QueryResult) -> (Verdict, String) {
+    let Least { value, unit, what } = least;
+    let unit = if unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {unit}")
+    };
+    match first_number(result) {
+        None => (
+            Verdict::Inconclusive,
+            format!("query {} does not say how much {what} has", result.query_id),
+        ),
+        Some(found) if found >= *value as f64 => (
+            Verdict::Pass,
+            format!("{what} has {found}{unit}, at least {value} are needed"),
+        ),
+        Some(found) => (
+            Verdict::Inconclusive,
+            format!(
+                "{what} has only {found}{unit}; with less than {value} there is nothing to judge"
+            ),
+        ),
+    }
+}
+
+/// The first column of the first row, if it is a number; Trino writes a decimal as a text.
+fn first_number(result: &QueryResult) -> Option<f64> {
+    let value = result.rows.first()?.first()?;
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn judge_rows(
