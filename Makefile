@@ -42,7 +42,7 @@ doc: ## documentation builds without warnings
 
 .PHONY: deny
 deny: $(DENY) ## dependencies: bans, licences, sources; advisories where their database can be reached
-	$(DENY) --offline check bans licenses sources
+	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	@if git ls-remote --quiet https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; \
 	then $(DENY) check advisories; \
 	else echo "advisories were NOT checked: their database cannot be reached from here"; fi

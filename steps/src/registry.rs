@@ -85,6 +85,7 @@ impl Registry {
         use crate::kinds::*;
         Self::of(vec![
             KindEntry::of::<flux_release::FluxRelease>(),
+            KindEntry::of::<approval::Approval>(),
             KindEntry::of::<kube_apply::KubeApply>(),
             KindEntry::of::<kube_delete::KubeDelete>(),
             KindEntry::of::<kube_events::KubeEvents>(),
@@ -93,9 +94,13 @@ impl Registry {
             KindEntry::of::<kube_restart::KubeRestart>(),
             KindEntry::of::<kube_top::KubeTop>(),
             KindEntry::of::<kube_wait::KubeWait>(),
+            KindEntry::of::<http_check::HttpCheck>(),
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),
+            KindEntry::of::<report::Report>(),
+            KindEntry::of::<review::Review>(),
             KindEntry::of::<shell::Shell>(),
+            KindEntry::of::<wait::Wait>(),
             KindEntry::of::<trino_benchmark::TrinoBenchmark>(),
             KindEntry::of::<trino_info::TrinoInfo>(),
             KindEntry::of::<trino_load::TrinoLoad>(),
@@ -118,5 +123,36 @@ impl Registry {
     /// All kinds, by name.
     pub fn iter(&self) -> impl Iterator<Item = &KindEntry> {
         self.kinds.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_a_step_that_can_be_built() {
+        for kind in Registry::standard().iter() {
+            let name = kind.info.name;
+            let steps: Vec<Value> = serde_saphyr::from_str(kind.info.example).unwrap();
+            assert_eq!(steps.len(), 1, "{name}");
+            assert_eq!(steps[0]["uses"], name);
+            if let Err(error) = kind.build(&steps[0]["with"]) {
+                panic!("the example of {name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_documents_itself_and_refuses_unknown_parameters() {
+        for kind in Registry::standard().iter() {
+            let name = kind.info.name;
+            for text in [kind.info.summary, kind.info.effect, kind.info.permissions] {
+                assert!(text.ends_with('.') || text.ends_with('?'), "{name}: {text:?} is no sentence");
+            }
+            let error = kind.build(&serde_json::json!({"no_such_parameter": 1})).err();
+            assert!(error.is_some_and(|error| error.reason.contains("no_such_parameter")), "{name}");
+            assert_eq!((kind.params_schema)()["additionalProperties"], false, "{name}");
+        }
     }
 }

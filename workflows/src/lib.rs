@@ -5,23 +5,34 @@
 //! (outcome, verdict, failure, finding, plan). It never touches the network, a clock or the
 //! environment, and reads only the files that it is given.
 
+mod bind;
+mod check;
 pub mod code;
 pub mod context;
 pub mod diagnostic;
+mod document;
 pub mod expr;
+pub mod find;
 pub mod ids;
+pub mod kinds;
+mod load;
 pub mod model;
 pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod reference;
 pub mod result;
+pub mod schema;
 pub mod source;
 pub mod target;
 pub mod template;
 mod yaml;
 
+pub use bind::bind_params;
 pub use context::Context;
 pub use diagnostic::Diagnostic;
+pub use find::find;
 pub use ids::{CriterionId, InvalidId, RunId, StepId, WorkflowName};
+pub use kinds::KindCatalog;
+pub use load::{Lookup, TargetFile, load, load_target};
 pub use model::Workflow;

@@ -82,7 +82,7 @@ pub struct Objective {
 #[serde(deny_unknown_fields)]
 pub struct Criterion {
     /// Its name in `proves:`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     pub id: CriterionId,
     /// The objective that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

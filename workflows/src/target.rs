@@ -11,8 +11,10 @@ use serde_json::Value;
 pub struct Target {
     /// `flowctl/v1`.
     #[serde(rename = "apiVersion")]
+    #[schemars(extend("enum" = ["flowctl/v1"]))]
     pub api_version: String,
     /// `Target`.
+    #[schemars(extend("enum" = ["Target"]))]
     pub kind: String,
     /// Its name and title.
     pub metadata: TargetMetadata,
@@ -47,6 +49,7 @@ pub struct Target {
 #[serde(deny_unknown_fields)]
 pub struct TargetMetadata {
     /// For `--target`.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]*$"))]
     pub name: String,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

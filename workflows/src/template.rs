@@ -132,6 +132,12 @@ impl Template {
         &self.names.references
     }
 
+    /// The name that the template is, if it is exactly one, as CEL would write it.
+    #[must_use]
+    pub fn whole_name(&self) -> Option<String> {
+        self.names.whole.as_deref().map(crate::context::display_path)
+    }
+
     /// Its value: of whatever type if it is exactly one name, else a text.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ export PATH=$PATH:/usr/sbin:/sbin      # ip, chroot and their like, also for a s
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$LAB_SOURCE/versions.env"
 
-export FLOWCTL_LAB=${FLOWCTL_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/flowctl/lab}
+FLOWCTL_LAB=${FLOWCTL_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/flowctl/lab}
+export FLOWCTL_LAB=${FLOWCTL_LAB%/}
 ARTIFACTS=$FLOWCTL_LAB/artifacts     # finished downloads and builds, one folder each, named by what went into them
 BIN=$FLOWCTL_LAB/bin                 # links to the programs in the artifacts
 RUN=$FLOWCTL_LAB/run                 # sockets, logs and records of what runs

@@ -28,8 +28,8 @@ ip link set "$BRIDGE" up
 
 cgroup_folders | while read -r folder; do mkdir -p "$folder"; done
 # A cpuset without processors takes no process.
-for cpuset in /sys/fs/cgroup/cpuset/"$CGROUP"; do
-    [ -d "$cpuset" ] || continue
-    for list in cpus mems; do [ -s "$cpuset/cpuset.$list" ] && [ -n "$(cat "$cpuset/cpuset.$list")" ] || cat "/sys/fs/cgroup/cpuset/cpuset.$list" > "$cpuset/cpuset.$list"; done
+cpusets=/sys/fs/cgroup/cpuset
+for list in cpuset.cpus cpuset.mems; do
+    [ ! -f "$cpusets/$CGROUP/$list" ] || [ -n "$(cat "$cpusets/$CGROUP/$list")" ] || cat "$cpusets/$list" > "$cpusets/$CGROUP/$list"
 done
 echo "the machine is prepared"

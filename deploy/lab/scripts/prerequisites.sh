@@ -64,7 +64,7 @@ grep -qw overlay /proc/filesystems || { command -v modprobe > /dev/null && modpr
 [ -n "$(cgroup_folders)" ] || need "cgroups mounted under /sys/fs/cgroup"
 if ! grep -qw cgroup2 <(awk '$2 == "/sys/fs/cgroup" { print $3 }' /proc/mounts); then
     for controller in cpu cpuacct cpuset memory pids; do
-        grep -q "^$controller[[:space:]].*1$" /proc/cgroups || need "the cgroup controller $controller"
+        grep -q "^${controller}[[:space:]].*1$" /proc/cgroups || need "the cgroup controller $controller"
     done
 fi
 for type in bridge veth; do

@@ -23,7 +23,7 @@ system_layer() {
     mkdir -p "$out"/usr/{bin,sbin,lib,lib64}
     for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$out/$folder"; done
     for package in "$FLOWCTL_LAB"/apt/image/*.deb; do dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$out"; done
-    rm -rf "$out"/usr/share "$out"/usr/lib/x86_64-linux-gnu/gconv
+    rm -rf "${out:?}"/usr/share "$out"/usr/lib/x86_64-linux-gnu/gconv
     cp "$DEBIAN_ROOT/bin/busybox" "$out/usr/bin/busybox"
     "$out/usr/bin/busybox" --list | while read -r package; do [ -e "$out/usr/bin/$package" ] || ln -s busybox "$out/usr/bin/$package"; done
     mkdir -p "$out"/{etc,tmp,root,proc,sys,dev,data/trino}

@@ -1,7 +1,9 @@
 //! The step kinds, one file each, all of one shape: what it says of itself, its parameters, its
 //! output, the step, then pure request building and classification, then tests.
 
+pub mod approval;
 pub mod flux_release;
+pub mod http_check;
 pub mod kube_apply;
 pub mod kube_delete;
 pub mod kube_events;
@@ -12,8 +14,11 @@ pub mod kube_top;
 pub mod kube_wait;
 pub mod noop;
 pub mod process;
+pub mod report;
+pub mod review;
 pub mod shell;
 pub mod trino_benchmark;
 pub mod trino_info;
 pub mod trino_load;
 pub mod trino_query;
+pub mod wait;

@@ -5,154 +5,23 @@
 //! and begun again, one that finished a write is taken as done, and an INSERT whose fate the server has forgotten
 //! fails as lost rather than be doubled.
 
-pub mod resume;
+mod params;
+mod resume;
+mod verdict;
 
 use async_trait::async_trait;
-use flowctl_workflows::result::{Finding, Number, Verdict};
-use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::clients::trino::protocol::{Column, NodeShare, Stats};
-use crate::clients::trino::{QueryOptions, QueryResult, Statement, TrinoClient, source};
+use crate::clients::trino::{QueryOptions, Statement, TrinoClient, source};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output, Step, Undone};
 
+pub use params::{Bounds, Distribution, Params, SessionValue, session_of};
 use resume::Before;
-
-/// What stands under `with:`.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Params {
-    /// The statement. Exactly one of `sql` and `file`. A semicolon at its end is taken off.
-    #[serde(default)]
-    pub sql: Option<String>,
-    /// A file of the workflow with the statement.
-    #[serde(default)]
-    #[schemars(extend("format" = "flowctl-file"))]
-    pub file: Option<String>,
-    /// Catalog, if not the target's.
-    #[serde(default)]
-    pub catalog: Option<String>,
-    /// Schema, if not the target's.
-    #[serde(default)]
-    pub schema: Option<String>,
-    /// Session properties, for example `query_max_run_time: 5m`.
-    #[serde(default)]
-    pub session: IndexMap<String, SessionValue>,
-    /// User, if not the target's.
-    #[serde(default)]
-    pub user: Option<String>,
-    /// How many rows there must be.
-    #[serde(default)]
-    pub rows: Option<Bounds>,
-    /// How many rows the statement must have written.
-    #[serde(default)]
-    pub update_count: Option<Bounds>,
-    /// How many rows the output keeps; all are counted.
-    #[serde(default = "default_max_rows")]
-    pub max_rows: usize,
-    /// Which nodes must have taken part, as proof that the coordinator distributes work.
-    #[serde(default)]
-    pub distribution: Option<Distribution>,
-}
-
-/// A session property's value.
-#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
-#[serde(untagged)]
-pub enum SessionValue {
-    /// For example `NONE`.
-    Text(String),
-    /// For example `true`.
-    Flag(bool),
-    /// For example `4`.
-    Whole(i64),
-    /// For example `0.5`.
-    Real(f64),
-}
-
-impl SessionValue {
-    /// As Trino reads it.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Whole(number) => number.to_string(),
-            Self::Real(number) => number.to_string(),
-        }
-    }
-}
-
-/// Session properties as the client takes them.
-#[must_use]
-pub fn session_of(session: &IndexMap<String, SessionValue>) -> IndexMap<String, String> {
-    session
-        .iter()
-        .map(|(name, value)| (name.clone(), value.text()))
-        .collect()
-}
-
-fn default_max_rows() -> usize {
-    1000
-}
-
-/// Ends of a range, both included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Bounds {
-    /// At least so many.
-    #[serde(default)]
-    pub min: Option<u64>,
-    /// At most so many.
-    #[serde(default)]
-    pub max: Option<u64>,
-}
-
-impl Bounds {
-    /// Whether the number lies inside.
-    #[must_use]
-    pub fn hold(&self, number: u64) -> bool {
-        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
-    }
-
-    /// The range in words, or why it is none.
-    ///
-    /// # Errors
-    /// In words, when nothing can lie inside or everything does.
-    pub fn check(&self, name: &str) -> Result<(), String> {
-        match (self.min, self.max) {
-            (None, None) => Err(format!("`{name}:` needs `min:` or `max:`")),
-            (Some(min), Some(max)) if min > max => {
-                Err(format!("`{name}:` has a `min:` above its `max:`"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl std::fmt::Display for Bounds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.min, self.max) {
-            (Some(min), Some(max)) if min == max => write!(f, "= {min}"),
-            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
-            (Some(min), None) => write!(f, ">= {min}"),
-            (None, Some(max)) => write!(f, "<= {max}"),
-            (None, None) => f.write_str("any number"),
-        }
-    }
-}
-
-/// Which nodes must have taken part.
-#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Distribution {
-    /// At least so many nodes other than the coordinator must have completed work of this query.
-    #[schemars(range(min = 1))]
-    pub min_workers: u64,
-}
 
 /// What the statement came to.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
@@ -247,7 +116,7 @@ impl Step for TrinoQuery {
         let evidence = cx
             .evidence_json(&format!("query-{}.json", result.query_id), &record)
             .await?;
-        let mut finding = self.judge(&statement, &result, &nodes);
+        let mut finding = verdict::judge(&self.0, &statement, &result, &nodes);
         finding.evidence.push(evidence.sha256);
         let output = QueryOutput {
             query_id: result.query_id,
@@ -351,154 +220,6 @@ impl TrinoQuery {
             remember: true,
             show: true,
         }
-    }
-
-    /// The verdict. Without `rows:` a read must have brought at least one row, and a write must have changed
-    /// something, for there to be evidence.
-    fn judge(&self, statement: &Statement, result: &QueryResult, nodes: &[NodeWork]) -> Finding {
-        let mut verdicts: Vec<(Verdict, String)> = Vec::new();
-        let id = &result.query_id;
-        if let Some(bounds) = self.0.rows {
-            let verdict = if bounds.hold(result.row_count) {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            };
-            verdicts.push((
-                verdict,
-                format!(
-                    "query {id} returned {} rows, asked for {bounds}",
-                    result.row_count
-                ),
-            ));
-        } else if statement.reads() {
-            let verdict = if result.row_count > 0 {
-                Verdict::Pass
-            } else {
-                Verdict::Inconclusive
-            };
-            verdicts.push((
-                verdict,
-                format!("query {id} returned {} rows", result.row_count),
-            ));
-        }
-        if let Some(bounds) = self.0.update_count {
-            verdicts.push(match result.update_count {
-                Some(count) if bounds.hold(count) => (
-                    Verdict::Pass,
-                    format!("query {id} wrote {count} rows, asked for {bounds}"),
-                ),
-                Some(count) => (
-                    Verdict::Fail,
-                    format!("query {id} wrote {count} rows, asked for {bounds}"),
-                ),
-                None => (
-                    Verdict::Inconclusive,
-                    format!("Trino does not say how many rows query {id} wrote"),
-                ),
-            });
-        } else if !statement.reads() {
-            let kind = result.update_type.as_deref().unwrap_or(statement.verb());
-            verdicts.push(match result.update_count {
-                Some(0) => (
-                    Verdict::Inconclusive,
-                    format!("{kind} (query {id}) finished but changed no row"),
-                ),
-                Some(count) => (
-                    Verdict::Pass,
-                    format!("{kind} (query {id}) wrote {count} rows"),
-                ),
-                None => (Verdict::Pass, format!("{kind} (query {id}) finished")),
-            });
-        }
-        if let Some(Distribution { min_workers }) = self.0.distribution {
-            verdicts.push(judge_distribution(min_workers, nodes));
-        }
-        let mut verdict = Verdict::Pass;
-        for (one, _) in &verdicts {
-            verdict = verdict.worst(*one);
-        }
-        Finding {
-            about: format!("{} {}", statement.verb(), "statement")
-                .trim()
-                .to_owned(),
-            proves: Vec::new(),
-            verdict,
-            reason: verdicts
-                .into_iter()
-                .map(|(_, reason)| reason)
-                .collect::<Vec<_>>()
-                .join("; "),
-            numbers: self.numbers(result, nodes),
-            evidence: Vec::new(),
-        }
-    }
-
-    fn numbers(&self, result: &QueryResult, nodes: &[NodeWork]) -> Vec<Number> {
-        let number = |name: &str, value: f64, unit: &str, target: Option<String>| Number {
-            name: name.to_owned(),
-            value,
-            unit: unit.to_owned(),
-            interval: None,
-            target,
-            samples: None,
-        };
-        let run_time = result.stats.run_time_millis() as f64;
-        let mut numbers = vec![number("run time", run_time, "ms", None)];
-        if let Some(count) = result.update_count {
-            let target = self.0.update_count.map(|bounds| bounds.to_string());
-            numbers.push(number("rows written", count as f64, "rows", target));
-        } else {
-            let target = self.0.rows.map(|bounds| bounds.to_string());
-            numbers.push(number("rows", result.row_count as f64, "rows", target));
-        }
-        if let Some(distribution) = self.0.distribution {
-            let target = Some(format!(">= {}", distribution.min_workers));
-            numbers.push(number(
-                "workers that did work",
-                busy_workers(nodes) as f64,
-                "",
-                target,
-            ));
-        }
-        numbers
-    }
-}
-
-fn busy_workers(nodes: &[NodeWork]) -> usize {
-    nodes
-        .iter()
-        .filter(|node| !node.coordinator && node.completed_drivers > 0)
-        .count()
-}
-
-fn judge_distribution(min_workers: u64, nodes: &[NodeWork]) -> (Verdict, String) {
-    let busy = busy_workers(nodes) as u64;
-    let shares: Vec<String> = nodes
-        .iter()
-        .map(|node| {
-            format!(
-                "{} {} tasks, {} rows",
-                node.node, node.tasks, node.input_rows
-            )
-        })
-        .collect();
-    let shares = shares.join("; ");
-    if nodes.is_empty() {
-        (
-            Verdict::Inconclusive,
-            "the server shows no task of this query".to_owned(),
-        )
-    } else if busy >= min_workers {
-        (
-            Verdict::Pass,
-            format!("{busy} workers did work of it ({shares})"),
-        )
-    } else {
-        (
-            Verdict::Fail,
-            format!("{busy} of the {min_workers} workers asked for did work of it ({shares})"),
-        )
     }
 }
 

@@ -4,5 +4,5 @@ mod node;
 mod read;
 mod scalar;
 
-pub(crate) use node::{Content, Entry, Node, Spot};
+pub(crate) use node::{Content, Node, Spot};
 pub(crate) use read::{Budget, read};

@@ -118,6 +118,12 @@ impl Node {
         node
     }
 
+    /// The value at a path of keys, if it is there.
+    #[must_use]
+    pub(crate) fn follow_exactly(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
     /// The value without its places.
     #[must_use]
     pub(crate) fn to_json(&self) -> Value {

@@ -14,8 +14,6 @@ use crate::place::SourceText;
 /// How much one file may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
-    /// Bytes of text.
-    pub(crate) bytes: usize,
     /// Values, with those behind aliases counted each time.
     pub(crate) values: usize,
     /// Aliases.
@@ -26,7 +24,7 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: 16 << 20, values: 2_000_000, aliases: 10_000, depth: 100 }
+        Self { values: 2_000_000, aliases: 10_000, depth: 100 }
     }
 }
 

@@ -127,7 +127,8 @@ impl TrinoClient {
         };
         if options.remember {
             // Not the next page's address: it is a key to the result, and it is stale after the next page.
-            let handle = json!({ "query_id": page.id, "at": cx.clock.now() });
+            let handle =
+                json!({ "query_id": page.id, "sql": sql_tag(statement), "at": cx.clock.now() });
             cx.sink.checkpoint(handle).await?;
         }
         let mut gathered = Gathered::new(&page, options.max_rows);

@@ -54,6 +54,7 @@ pub(super) async fn beside<T>(
     let begun = cx.clock.elapsed();
     let source = source(&cx.attempt);
     let mut readings = Vec::new();
+    let mut last = String::new();
     let mut work = std::pin::pin!(work);
     loop {
         let read = async {
@@ -65,7 +66,11 @@ pub(super) async fn beside<T>(
             answer = read => match answer {
                 Ok(queries) => {
                     let reading = Reading::of(&queries, &source, cx.clock.elapsed() - begun);
-                    cx.sink.progress(&format!("on the server: {}", shown(&reading)));
+                    let now = shown(&reading);
+                    if now != last {
+                        cx.sink.progress(&format!("on the server: {now}"));
+                        last = now;
+                    }
                     readings.push(reading);
                 }
                 Err(error) => tracing::debug!(%error, "the server did not say what runs"),

@@ -19,7 +19,7 @@ const SURELY_REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// What an earlier process left.
 #[derive(Debug)]
-pub enum Before {
+pub(super) enum Before {
     /// Nothing that counts: the statement is to be run.
     Nothing,
     /// The statement's effect is there.
@@ -30,6 +30,8 @@ pub enum Before {
 #[derive(Debug, Deserialize)]
 struct Handle {
     query_id: String,
+    /// Whose query it was: a step's `verify:` may have gone on with a statement of its own.
+    sql: String,
     at: jiff::Timestamp,
 }
 
@@ -38,7 +40,7 @@ struct Handle {
 /// # Errors
 /// When the coordinator does not answer; `Lost`, `trino.effect_unknown`, when this attempt began a statement that
 /// must not be doubled and the coordinator does not say what became of it.
-pub async fn look_back(
+pub(super) async fn look_back(
     cx: &StepContext,
     client: &TrinoClient,
     statement: &Statement,
@@ -59,17 +61,20 @@ pub async fn look_back(
         return Ok(Before::Nothing);
     }
     let (own_source, own_tag) = (source(&cx.attempt), sql_tag(statement));
-    let own = known.into_iter().find(|query| {
-        query.session.source.as_deref() == Some(own_source.as_str())
-            && query.session.client_tags.contains(&own_tag)
-            && query.query_id == handle.query_id
-    });
+    // Of this attempt's queries with this very text a finished one counts most.
+    let own = known
+        .into_iter()
+        .filter(|query| query.session.source.as_deref() == Some(own_source.as_str()))
+        .filter(|query| query.session.client_tags.contains(&own_tag))
+        .max_by_key(|query| query.state == "FINISHED");
     match own {
         Some(query) if query.state == "FINISHED" => Ok(Before::Finished(Box::new(query))),
         // It failed or was ended: a write is committed at its end or not at all.
         Some(_) => Ok(Before::Nothing),
         None if !statement.doubles() => Ok(Before::Nothing),
-        None if never_began(cx, client, &handle).await? => Ok(Before::Nothing),
+        None if handle.sql == own_tag && never_began(cx, client, &handle).await? => {
+            Ok(Before::Nothing)
+        }
         None => Err(StepError::new(
             ErrorClass::Lost,
             "trino.effect_unknown",
@@ -114,7 +119,7 @@ fn coordinator_of(query_id: &str) -> Option<&str> {
 ///
 /// # Errors
 /// When the evidence cannot be kept.
-pub async fn taken_as_done(
+pub(super) async fn taken_as_done(
     cx: &StepContext,
     statement: &Statement,
     found: &QuerySummary,

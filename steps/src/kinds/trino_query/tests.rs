@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
+use super::verdict::judge_distribution;
 use super::*;
 use crate::clients::trino::query::sql_tag;
 use crate::clients::trino::tests::{Coordinator, page};
 use crate::testing::TestContext;
 use flowctl_workflows::result::ErrorClass;
+use flowctl_workflows::result::Verdict;
 
 const INSERT: &str = "INSERT INTO t VALUES 1";
 
@@ -104,6 +106,25 @@ async fn a_write_that_changed_nothing_proves_nothing() {
     );
 }
 
+#[tokio::test]
+async fn with_less_than_needed_nothing_is_judged() {
+    let of = |rows: Value| {
+        let least = json!({"value": 1000, "unit": "bytes", "what": "the data set"});
+        let with = json!({"sql": "SELECT 1", "least": least});
+        verdict_of(with, json!({"data": rows}))
+    };
+    assert_eq!(of(json!([[1000]])).await.0, Verdict::Pass);
+    let (verdict, reason) = of(json!([[999, 5]])).await;
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(
+        reason.contains("the data set has only 999 bytes"),
+        "{reason}"
+    );
+    assert_eq!(of(json!([["1000.5"]])).await.0, Verdict::Pass);
+    assert_eq!(of(json!([[null]])).await.0, Verdict::Inconclusive);
+    assert_eq!(of(json!([])).await.0, Verdict::Inconclusive);
+}
+
 #[test]
 fn work_must_have_been_done_on_workers() {
     let node = |name: &str, coordinator: bool, completed_drivers: u64| NodeWork {
@@ -144,9 +165,20 @@ fn query(id: &str, state: &str, sql: &str) -> Value {
 
 /// Resumes an INSERT that was announced as query `q_0_a`, a minute before the coordinator answers so.
 async fn resume(sql: &str, answers: Vec<(u16, Value)>) -> (Coordinator, Result<Output, StepError>) {
+    resume_after(sql, sql, answers).await
+}
+
+/// The same when the last statement that the process before announced is another one.
+async fn resume_after(
+    announced: &str,
+    sql: &str,
+    answers: Vec<(u16, Value)>,
+) -> (Coordinator, Result<Output, StepError>) {
     let coordinator = Coordinator::answering(answers);
     let mut test = context(&coordinator).await;
-    test.context.handle = Some(json!({"query_id": "q_0_a", "at": "1969-12-31T23:59:00Z"}));
+    let tag = sql_tag(&Statement::new(announced).unwrap());
+    test.context.handle =
+        Some(json!({"query_id": "q_0_a", "sql": tag, "at": "1969-12-31T23:59:00Z"}));
     let outcome = build(json!({"sql": sql})).unwrap().run(&test.context).await;
     (coordinator, outcome)
 }
@@ -227,4 +259,23 @@ async fn a_read_is_simply_repeated() {
     let (coordinator, outcome) = resume("SELECT 1", answers).await;
     assert_eq!(outcome.unwrap().value["row_count"], json!(1));
     assert_eq!(statements(&coordinator), 1);
+}
+
+#[tokio::test]
+async fn an_insert_is_not_repeated_because_a_probe_came_after_it() {
+    let list = |insert: &str| {
+        json!([
+            query("q_0_a", "FINISHED", "SELECT 2"),
+            query("q_8_a", insert, INSERT)
+        ])
+    };
+    let (coordinator, outcome) =
+        resume_after("SELECT 2", INSERT, vec![(200, list("FINISHED"))]).await;
+    assert_eq!(outcome.unwrap().value["query_id"], json!("q_8_a"));
+    assert_eq!(statements(&coordinator), 0);
+    // Nothing is known of the INSERT itself: that the coordinator is the same one does not say that it never began.
+    let probe = json!([query("q_0_a", "FINISHED", "SELECT 2")]);
+    let (coordinator, outcome) = resume_after("SELECT 2", INSERT, vec![(200, probe)]).await;
+    assert_eq!(outcome.unwrap_err().code, "trino.effect_unknown");
+    assert_eq!(statements(&coordinator), 0);
 }

@@ -1,0 +1,226 @@
+//! Uses of step kinds: the kind exists, its parameters fit, and the files that they mention are there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::code;
+use crate::diagnostic::{Diagnostic, suggest};
+use crate::kinds::{FILE_FORMAT, FOLDER_FORMAT, KindCatalog};
+use crate::load::{Draft, DraftStep, Files, Shape, Subject};
+use crate::place::{Place, SourceText};
+use crate::source::{folder_of, normalize};
+use crate::template::is_template;
+
+/// A file that a step mentions, whose templates are rendered for that step.
+pub(super) struct Mention {
+    /// The step, by index.
+    pub(super) step: usize,
+    /// Where the step mentions it.
+    pub(super) place: Place,
+    /// Which use of a kind in the step.
+    pub(super) role: Role,
+    /// The file.
+    pub(super) text: Arc<SourceText>,
+}
+
+/// Which use of a kind in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Main,
+    Verify,
+    Undo,
+}
+
+impl Role {
+    /// The path of its key in the step, empty for the step itself.
+    pub(super) fn prefix(self) -> &'static [&'static str] {
+        match self {
+            Role::Main => &[],
+            Role::Verify => &["verify"],
+            Role::Undo => &["undo"],
+        }
+    }
+}
+
+/// A kind, ready to be held against parameters.
+struct Kind {
+    schema: Arc<Value>,
+    shape: Shape,
+}
+
+/// Checks every use and makes the paths in it relative to the workflow's directory.
+pub(super) fn check(
+    draft: &mut Draft,
+    files: &mut Files<'_>,
+    kinds: &dyn KindCatalog,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Mention> {
+    let mut uses = Uses { files, kinds, problems, known: HashMap::new(), mentions: Vec::new() };
+    for (at, step) in draft.steps.iter_mut().enumerate() {
+        let mut with = std::mem::take(&mut step.spec.with);
+        uses.check(at, step, Role::Main, &step.spec.uses, &mut with);
+        step.spec.with = with;
+        if let Some(mut verify) = step.spec.verify.take() {
+            uses.check(at, step, Role::Verify, &verify.uses, &mut verify.with);
+            step.spec.verify = Some(verify);
+        }
+        if let Some(mut undo) = step.spec.undo.take() {
+            if let Some(by) = &mut undo.by {
+                uses.check(at, step, Role::Undo, &by.uses, &mut by.with);
+            }
+            step.spec.undo = Some(undo);
+        }
+    }
+    uses.mentions
+}
+
+struct Uses<'a, 'f> {
+    files: &'a mut Files<'f>,
+    kinds: &'a dyn KindCatalog,
+    problems: &'a mut Vec<Diagnostic>,
+    known: HashMap<String, Option<Arc<Kind>>>,
+    mentions: Vec<Mention>,
+}
+
+impl Uses<'_, '_> {
+    fn check(&mut self, at: usize, step: &DraftStep, role: Role, uses: &str, with: &mut Value) {
+        let node = step.node.follow(role.prefix().iter().copied());
+        let named = node.get("uses").or_else(|| step.node.get("uses")).unwrap_or(node);
+        let Some(kind) = self.kind(uses, &named.spot.place(&step.source)) else { return };
+        let given = node.get("with");
+        let empty = Value::Object(serde_json::Map::new());
+        let subject = Subject {
+            value: if with.is_null() { &empty } else { with },
+            // What is missing is shown at the kind's name when there is no `with:`.
+            node: given.unwrap_or(named),
+            source: &step.source,
+        };
+        self.problems.extend(kind.shape.check(subject).into_iter().map(|flaw| flaw.diagnostic));
+        let mut paths = Vec::new();
+        find_paths(&kind.schema, &kind.schema, with, &mut Vec::new(), &mut paths);
+        for (path, format) in paths {
+            let place = given.map_or(named.spot, |given| given.follow(path.iter().map(String::as_str)).spot).place(&step.source);
+            let pointer: String = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+            let Some(Value::String(text)) = with.pointer_mut(&pointer) else { continue };
+            if let Some(normal) = self.files_at(at, role, text, format, &step.folder, &place) {
+                *text = normal;
+            }
+        }
+    }
+
+    fn kind(&mut self, uses: &str, place: &Place) -> Option<Arc<Kind>> {
+        if let Some(known) = self.known.get(uses).cloned() {
+            if known.is_none() {
+                self.unknown_kind(uses, place);
+            }
+            return known;
+        }
+        let kind = match self.kinds.params_schema(uses) {
+            None => {
+                self.unknown_kind(uses, place);
+                None
+            }
+            Some(schema) => match Shape::parameters(uses, Arc::clone(&schema)) {
+                Ok(shape) => Some(Arc::new(Kind { schema, shape })),
+                Err(reason) => {
+                    let message = format!("the parameters of `{uses}` cannot be checked: {reason}");
+                    self.problems.push(Diagnostic::new(code::BAD_KIND_PARAMETER, message).at(place.clone(), "here"));
+                    None
+                }
+            },
+        };
+        self.known.insert(uses.to_owned(), kind.clone());
+        kind
+    }
+
+    fn unknown_kind(&mut self, uses: &str, place: &Place) {
+        let problem = Diagnostic::new(code::UNKNOWN_KIND, format!("there is no step kind `{uses}`"))
+            .help("`flowctl kinds` lists them")
+            .maybe_help(suggest(uses, self.kinds.names()));
+        self.problems.push(problem.at(place.clone(), "used here"));
+    }
+
+    /// Reads what a path means; the path as seen from the workflow's directory.
+    fn files_at(&mut self, step: usize, role: Role, text: &str, format: Format, folder: &str, place: &Place) -> Option<String> {
+        let fixed = text.find("{{").map_or(text, |at| folder_of(&text[..at]));
+        if is_template(text) && fixed.is_empty() {
+            let problem = Diagnostic::new(code::BAD_PATH, format!("which files `{text}` may mean cannot be known before the run"));
+            self.problems.push(problem.at(place.clone(), "here").help("begin the path with a folder: all files in it are taken along"));
+            return None;
+        }
+        let Some(normal) = normalize(folder, fixed) else {
+            let problem = Diagnostic::new(code::BAD_PATH, format!("`{text}` leads out of the workflow's surroundings"));
+            self.problems.push(problem.at(place.clone(), "here").help("use a path relative to this file"));
+            return None;
+        };
+        let paths = if is_template(text) || format == Format::Folder {
+            match self.files.list(&normal, place) {
+                Ok(paths) => paths,
+                Err(problem) => {
+                    self.problems.push(*problem);
+                    return None;
+                }
+            }
+        } else {
+            vec![normal.clone()]
+        };
+        for path in paths {
+            match self.files.read(&path, Some(place)) {
+                Ok(text) => self.mentions.push(Mention { step, place: place.clone(), role, text }),
+                Err(problem) => self.problems.push(*problem),
+            }
+        }
+        Some(format!("{normal}{}", &text[fixed.len()..]))
+    }
+}
+
+/// What a path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    File,
+    Folder,
+}
+
+/// The strings in `value` that the schema calls paths.
+fn find_paths(root: &Value, schema: &Value, value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Format)>) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|target| root.pointer(target.trim_start_matches('#'))) {
+        find_paths(root, target, value, path, found);
+    }
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+            find_paths(root, branch, value, path, found);
+        }
+    }
+    match value {
+        Value::String(_) => {
+            let format = match schema.get("format").and_then(Value::as_str) {
+                Some(FILE_FORMAT) => Format::File,
+                Some(FOLDER_FORMAT) => Format::Folder,
+                _ => return,
+            };
+            if !found.iter().any(|(known, _)| known == path) {
+                found.push((path.clone(), format));
+            }
+        }
+        Value::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
+            for (index, item) in items.iter().enumerate() {
+                path.push(index.to_string());
+                find_paths(root, schema, item, path, found);
+                path.pop();
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let schema = schema.get("properties").and_then(|properties| properties.get(key)).or_else(|| schema.get("additionalProperties"));
+                let Some(schema) = schema else { continue };
+                path.push(key.clone());
+                find_paths(root, schema, field, path, found);
+                path.pop();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
