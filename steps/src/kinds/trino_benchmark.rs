@@ -325,4 +325,6 @@ impl TrinoBenchmark {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

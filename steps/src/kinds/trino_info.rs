@@ -314,4 +314,6 @@ fn judge(server: &ServerInfo, nodes: &[Node], wanted: Option<Workers>) -> Findin
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

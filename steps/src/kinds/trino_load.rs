@@ -263,4 +263,6 @@ impl TrinoLoad {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

@@ -224,4 +224,6 @@ impl TrinoQuery {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 mod context;
 pub mod contract;
+#[cfg(test)]
+pub(crate) mod trino;
 
 pub use context::{ManualClock, MemoryFiles, MemorySink, TestContext};
 pub use contract::Subject;
