@@ -6,11 +6,14 @@
 
 use std::error::Error;
 use std::io::Read;
+use std::time::Duration;
 
+use flowctl_steps::clients::service::resolve;
 use flowctl_steps::testing::TestContext;
 use flowctl_steps::{Registry, Undone};
 use flowctl_workflows::target::Target;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -39,6 +42,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut test = TestContext::new("probe")?.secrets(&secrets).target(target);
     let clock = flowctl_steps::clock::SystemClock::default();
     test.context.clock = std::sync::Arc::new(clock);
+    if kind == "service" {
+        return reach(&test, &with).await;
+    }
     let registry = Registry::standard();
     let entry = registry
         .get(kind)
@@ -77,4 +83,54 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Resolves `service` (or `direct`) and asks it `requests` times for its front page, one connection each.
+async fn reach(test: &TestContext, with: &Value) -> Result<(), Box<dyn Error>> {
+    let service = with["service"].as_str().unwrap_or_default();
+    let direct = with["direct"].as_bool().unwrap_or_default();
+    let way = resolve(&test.context.clients, service, direct).await?;
+    println!("{} forwarded: {}", way.base_url, way.forwarded);
+    let mut answered = 0;
+    let mut failed = 0;
+    let started = tokio::time::Instant::now();
+    for _ in 0..with["requests"].as_u64().unwrap_or(1) {
+        match ask(&way.authority).await {
+            Ok(text) if text.starts_with("HTTP/1.") => answered += 1,
+            Ok(text) => {
+                failed += 1;
+                println!("odd answer {text:?}");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("no answer: {error}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(
+            with["pause_ms"].as_u64().unwrap_or(0),
+        ))
+        .await;
+    }
+    println!(
+        "{answered} answered, {failed} failed, {:.2} s",
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+async fn ask(authority: &str) -> std::io::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(authority).await?;
+    stream
+        .write_all(b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut text = Vec::new();
+    while !text.ends_with(b"hello\n") {
+        let mut part = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut part)).await??;
+        if read == 0 {
+            break;
+        }
+        text.extend_from_slice(&part[..read]);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -15,7 +15,7 @@ use ::kube::core::{Request, request};
 use serde_json::Value;
 
 use super::discovery::Resource;
-use super::error::{Subject, classify, is_not_found};
+use super::error::{Subject, UNNAMED, classify, is_not_found};
 use crate::error::StepError;
 use flowctl_workflows::result::ErrorClass;
 
@@ -224,13 +224,46 @@ impl Kube {
         params.force = mode.force;
         params.dry_run = mode.dry_run;
         let request = Request::new(resource.path(namespace));
-        let text = self
+        let sent = self
             .send(
                 || request.patch(name, &params, &Patch::Apply(object)),
                 &subject,
             )
-            .await?;
-        present(text, &subject)
+            .await;
+        match sent {
+            Err(error) if error.code == UNNAMED => Err(self
+                .misfit(&request, object, &subject)
+                .await
+                .unwrap_or(error)),
+            sent => present(sent?, &subject),
+        }
+    }
+
+    /// An apply with a field that the schema lacks fails like a fault of the server's own. A create that
+    /// changes nothing is asked for instead: it names every such field. `None`: the object fits.
+    async fn misfit(
+        &self,
+        request: &Request,
+        object: &Value,
+        subject: &Subject,
+    ) -> Option<StepError> {
+        let target = format!("{}?dryRun=All&fieldValidation=Strict", request.url_path);
+        let body = object.to_string().into_bytes();
+        let build = || {
+            http::Request::post(&target)
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(body.clone())
+                .map_err(request::Error::BuildRequest)
+        };
+        let error = self.send(build, subject).await.err()?;
+        (error.code == "kube.bad_request").then(|| StepError {
+            code: "kube.unknown_field".to_owned(),
+            help: Some(
+                "kubectl explain KIND --recursive lists the fields that this cluster knows"
+                    .to_owned(),
+            ),
+            ..error
+        })
     }
 
     /// Merges a patch into an object.
@@ -384,7 +417,7 @@ impl Kube {
                 ),
             };
             match pauses.next() {
-                Some(pause) if error.class == ErrorClass::Transient => {
+                Some(pause) if error.class == ErrorClass::Transient && error.code != UNNAMED => {
                     tokio::time::sleep(*pause).await
                 }
                 _ => return Err(error),

@@ -54,6 +54,9 @@ impl Subject {
     }
 }
 
+/// The code of an error that the server gives no reason for.
+pub(super) const UNNAMED: &str = "kube.unnamed_error";
+
 /// Whether the call failed because the object is not there.
 #[must_use]
 pub fn is_not_found(error: &::kube::Error) -> bool {
@@ -163,14 +166,10 @@ pub fn classify_status(status: &Status, subject: &Subject) -> StepError {
         410 => new(Transient, "kube.expired"),
         400 => new(Permanent, "kube.bad_request"),
         422 => new(Permanent, "kube.invalid"),
-        429 | 500..=599 => new(
-            Transient,
-            if status.code == 429 {
-                "kube.too_many_requests"
-            } else {
-                "kube.server_error"
-            },
-        ),
+        429 => new(Transient, "kube.too_many_requests"),
+        // What the server itself has no name for. An apply that does not fit the schema is among it.
+        500 if status.reason.is_empty() => new(Transient, UNNAMED),
+        500..=599 => new(Transient, "kube.server_error"),
         _ => new(Permanent, "kube.refused"),
     }
 }
@@ -225,6 +224,7 @@ mod tests {
                 ErrorClass::Transient,
                 "kube.too_many_requests",
             ),
+            (500, "", ErrorClass::Transient, UNNAMED),
             (
                 500,
                 "InternalError",

@@ -215,3 +215,41 @@ async fn a_kind_is_discovered_once_and_an_unknown_one_is_asked_for_again() {
     }
     assert_eq!(seen.lock().unwrap().len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_that_does_not_fit_the_schema_names_the_field_and_is_permanent() {
+    let unnamed = (
+        500,
+        json!({"kind": "Status", "status": "Failure", "code": 500, "message": "failed to create typed patch object"}),
+    );
+    let (kube, seen) = server(vec![unnamed.clone(), refusal(400, "BadRequest")]);
+    let object = json!({"metadata": {"name": "p"}, "spex": {}});
+    let apply = async |kube: Kube| {
+        kube.apply(
+            &Resource::pods(),
+            Some("shop"),
+            "p",
+            &object,
+            ApplyMode::default(),
+        )
+        .await
+    };
+    let error = apply(kube).await.unwrap_err();
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (ErrorClass::Permanent, "kube.unknown_field")
+    );
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 2, "the apply is not repeated: {seen:?}");
+    assert!(
+        seen[1].starts_with("POST /api/v1/namespaces/shop/pods?dryRun=All"),
+        "{seen:?}"
+    );
+
+    let (kube, _) = server(vec![unnamed, refusal(409, "AlreadyExists")]);
+    assert_eq!(
+        apply(kube).await.unwrap_err().class,
+        ErrorClass::Transient,
+        "it fits: a fault of the server"
+    );
+}
