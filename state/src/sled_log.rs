@@ -29,7 +29,7 @@ use crate::log::{Append, EventLog, Visit};
 /// then sled never opens a file for it.
 const PART: usize = 4096;
 /// sled's page cache. A run reads its events once, so a large cache would only cost memory.
-const CACHE: u64 = 16 * 1024 * 1024;
+const CACHE: u64 = 4 * 1024 * 1024;
 /// Sequence number and part at the end of a key.
 const KEY_TAIL: usize = 8 + 2;
 
