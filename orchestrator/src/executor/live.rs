@@ -22,7 +22,9 @@ impl Live {
     /// What another process says of its running steps, by their place in the plan.
     pub fn of(doing: impl IntoIterator<Item = (u32, String)>) -> Self {
         let mut live = Self::default();
-        doing.into_iter().for_each(|(step, what)| live.progress(step, what));
+        doing
+            .into_iter()
+            .for_each(|(step, what)| live.progress(step, what));
         live
     }
 
