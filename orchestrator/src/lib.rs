@@ -10,7 +10,12 @@
 //!
 //! `dag/` and `engine/` are pure; `executor/` is the loop; only `cli/` and `report/` print.
 
+pub mod cli;
+pub mod config;
 pub mod dag;
 pub mod engine;
 pub mod executor;
+pub mod progress;
 pub mod report;
+pub mod server;
+pub mod view;

@@ -2,7 +2,6 @@
 //!
 //! `acknowledge DIRECTORY APPENDS AT_ONCE` lets so many tasks append at the same time. Every third
 //! record is so long that the log cuts it.
-#![expect(clippy::print_stdout, reason = "its output is what is watched")]
 
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +49,9 @@ async fn append(writer: LogWriter, task: u64, appends: Seq) -> Result<(), Failur
             findings: Vec::new(),
             evidence: Vec::new(),
         };
-        writer.append(&run, seq, jiff::Timestamp::UNIX_EPOCH, vec![event]).await?;
+        writer
+            .append(&run, seq, jiff::Timestamp::UNIX_EPOCH, vec![event])
+            .await?;
         let mut out = std::io::stdout().lock();
         out.write_all(format!("acknowledged head_{mark} tail_{mark}\n").as_bytes())?;
         out.flush()?;

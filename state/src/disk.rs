@@ -65,6 +65,14 @@ impl DiskFiles {
         self.path.parent().map_or(Ok(()), sync_directory)
     }
 
+    #[cfg(test)]
+    pub(crate) fn durable_blobs(&self) -> usize {
+        self.durable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     fn sync_new_blobs(&self) -> Result<(), LogError> {
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         let present: HashSet<OsString> = names(&self.blobs)?.into_iter().collect();

@@ -16,6 +16,7 @@ mod head_notes;
 pub mod hold;
 pub mod holder;
 pub mod import;
+mod keys;
 pub mod log;
 pub mod memory_log;
 pub mod run_state;

@@ -5,8 +5,7 @@
 //! the file's length nor the disk's cache; so an append is acknowledged only after an `fdatasync` of
 //! every file that may hold its bytes (see [`DiskFiles`]). It never decides who may hold the state.
 //!
-//! Keys are the run's id, a zero byte, the big-endian sequence number and the big-endian number of
-//! the part. A record is cut into parts because sled puts a large value, and every tree page that
+//! A record is cut into parts because sled puts a large value, and every tree page that
 //! holds it, into a file of its own and rewrites it whenever the page changes.
 
 use std::collections::HashMap;
@@ -23,15 +22,14 @@ use crate::disk::DiskFiles;
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, Seq};
 use crate::head_notes::HeadNotes;
+use crate::keys;
 use crate::log::{Append, EventLog, Visit};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
 /// then sled never opens a file for it.
 const PART: usize = 4096;
 /// sled's page cache. A run reads its events once, so a large cache would only cost memory.
-const CACHE: u64 = 16 * 1024 * 1024;
-/// Sequence number and part at the end of a key.
-const KEY_TAIL: usize = 8 + 2;
+const CACHE: u64 = 4 * 1024 * 1024;
 
 /// A log kept by sled.
 #[derive(Debug)]
@@ -153,7 +151,7 @@ impl SledLog {
     }
 
     fn stored_head(&self, run: &RunId) -> Result<Option<Head>, LogError> {
-        let Some(last) = self.store.scan_prefix(prefix(run)).keys().next_back() else {
+        let Some(last) = self.store.scan_prefix(keys::prefix(run)).keys().next_back() else {
             return Ok(None);
         };
         let key = last.map_err(|error| from_sled("read", &self.path, error))?;
@@ -168,10 +166,9 @@ impl SledLog {
 
     /// Shows stored records, joined from their parts.
     fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
-        let mut end = run.as_str().as_bytes().to_vec();
-        end.push(1);
+        let end = keys::after(run);
         let mut current: Option<(Seq, Vec<u8>)> = None;
-        for entry in self.store.range(key(run, from, 0)..end) {
+        for entry in self.store.range(keys::key(run, from, 0)..end) {
             let (key, part) = entry.map_err(|error| from_sled("read", &self.path, error))?;
             let seq = self.parse(&key)?.1;
             match &mut current {
@@ -193,12 +190,7 @@ impl SledLog {
     }
 
     fn parse(&self, key: &[u8]) -> Result<(RunId, Seq), LogError> {
-        let parse = || {
-            let (name, tail) = key.split_at_checked(key.len().checked_sub(KEY_TAIL)?)?;
-            let run = RunId::new(std::str::from_utf8(name.strip_suffix(&[0])?).ok()?).ok()?;
-            Some((run, Seq::from_be_bytes(tail.get(..8)?.try_into().ok()?)))
-        };
-        parse().ok_or_else(|| LogError::Store {
+        keys::parse(key).ok_or_else(|| LogError::Store {
             path: self.path.clone(),
             what: format!(
                 "it holds a key that is none of flowctl's: {}",
@@ -209,7 +201,7 @@ impl SledLog {
 
     fn insert(&self, batch: &mut sled::Batch, run: &RunId, seq: Seq, record: &[u8]) {
         for (number, part) in (0..).zip(record.chunks(self.part)) {
-            batch.insert(key(run, seq, number), part);
+            batch.insert(keys::key(run, seq, number), part);
         }
     }
 }
@@ -283,8 +275,7 @@ impl EventLog for SledLog {
         while let Some(key) = self.store.range(from..).keys().next() {
             let key = key.map_err(|error| from_sled("read", &self.path, error))?;
             let run = self.parse(&key)?.0;
-            from = run.as_str().as_bytes().to_vec();
-            from.push(1);
+            from = keys::after(&run);
             if let Some(head) = self.head(&run)? {
                 heads.push((run, head.last));
             }
@@ -325,7 +316,7 @@ impl EventLog for SledLog {
                 .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
             lock(&self.notes).forget(run)?;
             let mut batch = sled::Batch::default();
-            for key in self.store.scan_prefix(prefix(run)).keys() {
+            for key in self.store.scan_prefix(keys::prefix(run)).keys() {
                 batch.remove(key.map_err(|error| from_sled("read", &self.path, error))?);
             }
             self.store(batch)?;
@@ -333,20 +324,6 @@ impl EventLog for SledLog {
             Ok(())
         })
     }
-}
-
-fn prefix(run: &RunId) -> Vec<u8> {
-    let mut key = Vec::with_capacity(run.as_str().len() + 1 + KEY_TAIL);
-    key.extend_from_slice(run.as_str().as_bytes());
-    key.push(0);
-    key
-}
-
-fn key(run: &RunId, seq: Seq, part: u16) -> Vec<u8> {
-    let mut key = prefix(run);
-    key.extend_from_slice(&seq.to_be_bytes());
-    key.extend_from_slice(&part.to_be_bytes());
-    key
 }
 
 fn from_sled(doing: &'static str, path: &Path, error: sled::Error) -> LogError {
@@ -389,3 +366,6 @@ impl Drop for Release {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

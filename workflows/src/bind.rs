@@ -68,8 +68,8 @@ pub fn bind_params(
 }
 
 fn wrong_type(name: &str, text: &str, param: &ParamSpec, from: &str) -> Diagnostic {
-    let ty = param.ty.as_str();
-    Diagnostic::new(code::BAD_PARAMETER_VALUE, format!("`{text}` from {from} is not a {ty}, the type of `{name}`"))
+    let ty = param.ty.with_article();
+    Diagnostic::new(code::BAD_PARAMETER_VALUE, format!("`{text}` from {from} is not {ty}, the type of `{name}`"))
         .at(param.place.clone(), "declared here")
 }
 

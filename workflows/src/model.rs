@@ -236,4 +236,18 @@ impl ParamType {
             ParamType::Duration => "duration",
         }
     }
+
+    /// The same in a sentence.
+    #[must_use]
+    pub fn with_article(self) -> &'static str {
+        match self {
+            ParamType::String => "a string",
+            ParamType::Integer => "an integer",
+            ParamType::Number => "a number",
+            ParamType::Boolean => "a boolean",
+            ParamType::List => "a list",
+            ParamType::Object => "an object",
+            ParamType::Duration => "a duration",
+        }
+    }
 }

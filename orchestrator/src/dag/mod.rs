@@ -6,6 +6,9 @@
 pub mod compile;
 pub mod render;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep};

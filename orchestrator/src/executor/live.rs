@@ -19,6 +19,15 @@ struct LiveStep {
 }
 
 impl Live {
+    /// What another process says of its running steps, by their place in the plan.
+    pub fn of(doing: impl IntoIterator<Item = (u32, String)>) -> Self {
+        let mut live = Self::default();
+        doing
+            .into_iter()
+            .for_each(|(step, what)| live.progress(step, what));
+        live
+    }
+
     /// What a running step waits for or does: its own words, else the last line that it printed.
     #[must_use]
     pub fn doing(&self, step: u32) -> Option<&str> {

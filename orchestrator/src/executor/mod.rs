@@ -7,6 +7,7 @@
 mod attempt;
 mod environment;
 mod error;
+mod fit;
 mod handle;
 mod live;
 mod message;

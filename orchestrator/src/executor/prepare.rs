@@ -133,8 +133,12 @@ fn build(
         )
         .help("`flowctl kinds` lists them; the run may have been started by a newer flowctl")
     })?;
-    let with = template::render(with, context)
+    let mut with = template::render(with, context)
         .map_err(|error| StepError::permanent("template.error", error.to_string()))?;
+    // A kind without parameters costs no look at its schema.
+    if !with.is_null() {
+        super::fit::fit(&(entry.params_schema)(), &mut with);
+    }
     entry
         .build(&with)
         .map_err(|error| StepError::permanent("kind.params", error.to_string()).into())

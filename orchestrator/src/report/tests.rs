@@ -385,7 +385,7 @@ fn junit_counts_nothing_unmeasured_as_a_success() {
     let xml = junit(&build(&state)).unwrap();
     assert!(
         xml.contains(
-            r#"<testsuite name="criteria" tests="2" disabled="1" errors="1" failures="0">"#
+            r#"<testsuite name="criteria" tests="2" skipped="1" errors="1" failures="0">"#
         ),
         "{xml}"
     );

@@ -17,7 +17,9 @@ use flowctl_state::holder::Holder;
 use flowctl_state::log::EventLog;
 use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
+use flowctl_workflows::RunId;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::support::{moment, run, started, step, succeeded};
 
@@ -49,27 +51,27 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let appending: Vec<_> = (0..RUNS)
-        .map(|number| {
-            let writer = writer.clone();
-            let run = run(&format!("run-{number}"));
-            let mut next = ends.get(&run).map_or(0, |last| last + 1);
-            runtime.spawn(async move {
-                loop {
-                    // Appends of one, two and three events.
-                    let count = next % 3 + 1;
-                    let events = (next..next + count).map(event).collect();
-                    let stored = writer.append(&run, next, moment(0), events).await.unwrap();
-                    next = stored.last().unwrap().seq + 1;
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "ack {run} {}", next - 1).unwrap();
-                    out.flush().unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in appending {
-        runtime.block_on(task).unwrap();
+    let mut appending = JoinSet::new();
+    for number in 0..RUNS {
+        let writer = writer.clone();
+        let run = run(&format!("run-{number}"));
+        let next = ends.get(&run).map_or(0, |last| last + 1);
+        appending.spawn_on(append_for_ever(writer, run, next), runtime.handle());
+    }
+    let ended = runtime.block_on(appending.join_next());
+    panic!("a task ended before the kill: {ended:?}");
+}
+
+async fn append_for_ever(writer: LogWriter, run: RunId, mut next: Seq) {
+    loop {
+        // Appends of one, two and three events.
+        let count = next % 3 + 1;
+        let events = (next..next + count).map(event).collect();
+        let stored = writer.append(&run, next, moment(0), events).await.unwrap();
+        next = stored.last().unwrap().seq + 1;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "ack {run} {}", next - 1).unwrap();
+        out.flush().unwrap();
     }
 }
 

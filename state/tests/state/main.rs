@@ -1,9 +1,5 @@
 //! The state from outside: what it promises, held against every log and against a real disk.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "in a test a surprise is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test a surprise is a failure")]
 
 mod damage;
 mod format;

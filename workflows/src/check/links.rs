@@ -120,16 +120,22 @@ fn locks(step: &DraftStep, draft: &Draft, problems: &mut Vec<Diagnostic>) {
 }
 
 fn schedule(draft: &Draft, problems: &mut Vec<Diagnostic>) {
-    let Some((schedule, place)) = &draft.schedule else { return };
-    if schedule.cron.split_whitespace().count() != 5 {
-        let message = format!("`{}` is not a cron expression: five fields are needed", schedule.cron);
-        problems.push(Diagnostic::new(code::BAD_CRON, message).at(place.clone(), "here").help("minute hour day-of-month month day-of-week, for example `30 4 * * 1-5`"));
-    } else if let Err(error) = croner::Cron::from_str(&schedule.cron) {
-        let message = format!("`{}` is not a cron expression: {}", schedule.cron, error.to_string().to_lowercase().trim_end_matches('.'));
-        problems.push(Diagnostic::new(code::BAD_CRON, message).at(place.clone(), "here").help("minute hour day-of-month month day-of-week, for example `30 4 * * 1-5`"));
+    let Some((schedule, cron, timezone)) = &draft.schedule else { return };
+    let reason = match croner::Cron::from_str(&schedule.cron) {
+        _ if schedule.cron.split_whitespace().count() != 5 => Some("five fields are needed".to_owned()),
+        Err(error) => Some(error.to_string().to_lowercase().trim_end_matches('.').to_owned()),
+        Ok(_) => None,
+    };
+    if let Some(reason) = reason {
+        let problem = Diagnostic::new(code::BAD_CRON, format!("`{}` is not a cron expression: {reason}", schedule.cron))
+            .at(cron.clone(), "here")
+            .help("minute hour day-of-month month day-of-week, for example `30 4 * * 1-5`");
+        problems.push(problem);
     }
     if jiff::tz::TimeZone::get(&schedule.timezone).is_err() {
-        let message = format!("there is no time zone `{}`", schedule.timezone);
-        problems.push(Diagnostic::new(code::BAD_TIMEZONE, message).at(place.clone(), "here").help("use an IANA name, for example `Europe/Zurich`, or `UTC`"));
+        let problem = Diagnostic::new(code::BAD_TIMEZONE, format!("there is no time zone `{}`", schedule.timezone))
+            .at(timezone.clone(), "here")
+            .help("use an IANA name, for example `Europe/Zurich`, or `UTC`");
+        problems.push(problem);
     }
 }

@@ -65,11 +65,17 @@ struct Names<'a> {
     questions: Vec<Question>,
 }
 
+/// The name of a step's item; also when its `foreach` cannot be read for another reason.
+fn item(step: &DraftStep) -> Option<&str> {
+    let foreach = step.node.get("foreach")?;
+    Some(foreach.get("as").and_then(Node::text).unwrap_or("item"))
+}
+
 impl Names<'_> {
     /// Checks a step; gives the expression that its `foreach` is over, if that was written as a template.
     fn step(&mut self, at: usize, step: &DraftStep) -> Option<String> {
         let spec = &step.spec;
-        let item = spec.foreach.as_ref().map(|foreach| foreach.name.as_str());
+        let item = item(step);
         let site = Site { step: at, item, output: None, own_output: false, before_run: false };
         let before_run = Site { before_run: true, item: None, ..site };
         let mut items = None;
@@ -128,7 +134,8 @@ impl Names<'_> {
         match &*compiled {
             Ok(references) => self.references(references, text, place, site, None),
             Err(error) => {
-                let problem = Diagnostic::new(code::BAD_EXPRESSION, format!("this is no CEL expression: {}", error.message));
+                let problem = Diagnostic::new(code::BAD_EXPRESSION, format!("this is no CEL expression: {}", error.message))
+                    .maybe_help(error.message.contains("'=").then(|| "compare with `==`".to_owned()));
                 self.problems.push(problem.at(place.within(text, error.offset, 0), "here"));
             }
         }
@@ -179,7 +186,7 @@ impl Names<'_> {
         if !is_template(text) {
             return;
         }
-        let item = step.spec.foreach.as_ref().map(|foreach| foreach.name.as_str());
+        let item = item(step);
         let own_output = mention.role == Role::Verify;
         let site = Site { step: mention.step, item, output: None, own_output, before_run: false };
         let whole = Place { source: std::sync::Arc::clone(&mention.text), offset: 0, length: text.len() };

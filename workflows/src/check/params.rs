@@ -13,9 +13,9 @@ use crate::yaml;
 /// Every default and choice has its parameter's type.
 pub(super) fn check_defaults(draft: &Draft, problems: &mut Vec<Diagnostic>) {
     for (name, param) in &draft.params {
-        let ty = param.ty.as_str();
+        let ty = param.ty.with_article();
         for value in param.default.iter().chain(&param.choices).filter(|value| !has_type(value, param.ty)) {
-            let mut problem = Diagnostic::new(code::BAD_DEFAULT, format!("{value} is not a {ty}, the type of `{name}`"))
+            let mut problem = Diagnostic::new(code::BAD_DEFAULT, format!("{value} is not {ty}, the type of `{name}`"))
                 .at(param.place.clone(), "declared here");
             if param.ty == ParamType::String && !(value.is_array() || value.is_object()) {
                 problem = problem.help(format!("write it in quotes: \"{value}\""));

@@ -86,11 +86,11 @@ impl<'a> Scope<'a> {
             ("flowctl", _) => self.unknown(reference, &["flowctl.lab"]),
             ("steps", id) => self.step(reference, id, site),
             ("output", field) if site.output.is_some() => match (field, site.output) {
-                (Some(field), Some(kind)) => self.field(reference, kind, field),
+                (Some(field), Some(kind)) => self.field(reference, kind, field, &[]),
                 _ => Meaning::Good,
             },
             (field, _) => match site.output {
-                Some(kind) => self.field(reference, kind, field),
+                Some(kind) => self.field(reference, kind, field, ROOTS),
                 None if field == "item" => bad(
                     code::UNKNOWN_NAME,
                     "`item` does not exist here".to_owned(),
@@ -151,14 +151,15 @@ impl<'a> Scope<'a> {
         let needed = &self.draft.steps[step].spec;
         // The output of a fan-in holds those of its instances, by key.
         if let (None, Some(field)) = (&needed.foreach, reference.path.get(3)) {
-            if let meaning @ Meaning::Bad(_) = self.field(reference, &needed.uses, field) {
+            if let meaning @ Meaning::Bad(_) = self.field(reference, &needed.uses, field, &[]) {
                 return meaning;
             }
         }
         Meaning::OutputOf(step)
     }
 
-    fn field(&mut self, reference: &Reference, kind: &str, field: &str) -> Meaning {
+    /// A field of a kind's output; `also`: other names that may have been meant.
+    fn field(&mut self, reference: &Reference, kind: &str, field: &str, also: &[&str]) -> Meaning {
         if reference.optional {
             return Meaning::Good;
         }
@@ -168,7 +169,7 @@ impl<'a> Scope<'a> {
             Some(fields) if !fields.contains(field) => Meaning::Bad(Mistake {
                 code: code::UNKNOWN_NAME,
                 message: format!("the output of `{kind}` has no field `{field}`"),
-                help: suggest(field, fields.iter().map(String::as_str)),
+                help: suggest(field, fields.iter().map(String::as_str).chain(also.iter().copied())),
             }),
             _ => Meaning::Good,
         }

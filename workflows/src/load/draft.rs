@@ -34,7 +34,8 @@ pub(crate) struct Draft {
     pub(crate) objectives: Vec<(Objective, Place)>,
     pub(crate) criteria: Vec<(Criterion, Place)>,
     pub(crate) locks: IndexMap<String, (u32, Place)>,
-    pub(crate) schedule: Option<(Schedule, Place)>,
+    /// With the places of the cron expression and the time zone.
+    pub(crate) schedule: Option<(Schedule, Place, Place)>,
     pub(crate) timeout: Option<Span>,
     pub(crate) teardown_timeout: Option<Span>,
     /// All steps, those of `finally:` last.
@@ -164,8 +165,8 @@ impl Assembly<'_> {
         let schedule = take("schedule").and_then(|value| self.read::<Option<ScheduleDocument>>(value, &place)).flatten();
         self.draft.schedule = schedule.map(|schedule| {
             let timezone = schedule.timezone.unwrap_or_else(|| "UTC".to_owned());
-            let place = part.node.get("schedule").map_or(place, |node| node.spot.place(&part.source));
-            (Schedule { cron: schedule.cron, timezone }, place)
+            let at = |key| part.node.follow(["schedule", key]).spot.place(&part.source);
+            (Schedule { cron: schedule.cron, timezone }, at("cron"), at("timezone"))
         });
     }
 
@@ -285,7 +286,7 @@ impl Draft {
             objectives: self.objectives.into_iter().map(|(objective, _)| objective).collect(),
             criteria: self.criteria.into_iter().map(|(criterion, _)| criterion).collect(),
             locks: self.locks.into_iter().map(|(name, (size, _))| (name, size)).collect(),
-            schedule: self.schedule.map(|(schedule, _)| schedule),
+            schedule: self.schedule.map(|(schedule, ..)| schedule),
             timeout: self.timeout,
             teardown_timeout: self.teardown_timeout.unwrap_or(DEFAULT_TEARDOWN),
             steps: specs(steps),

@@ -22,12 +22,12 @@ const VITAL: &[&str] = &["id", "uses"];
 
 pub(super) fn prune(value: &mut Value, flaws: &[Flaw]) -> Damage {
     let mut damage = Damage::default();
-    let mut doomed: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    let mut doomed: Vec<(Vec<String>, String)> = Vec::new();
     for flaw in flaws {
         let parts: Vec<&str> = flaw.path.iter().map(String::as_str).collect();
         // Unknown keys go alone: the rest of their mapping is good.
-        if !flaw.unexpected.is_empty() {
-            doomed.push((flaw.path.clone(), flaw.unexpected.clone()));
+        if let Some(key) = &flaw.unexpected {
+            doomed.push((flaw.path.clone(), key.clone()));
             continue;
         }
         match parts[..] {
@@ -44,15 +44,15 @@ pub(super) fn prune(value: &mut Value, flaws: &[Flaw]) -> Damage {
                         if *field == "needs" {
                             damage.open_steps.insert(step);
                         }
-                        doomed.push((flaw.path[..2].to_vec(), vec![(*field).to_owned()]));
+                        doomed.push((flaw.path[..2].to_vec(), (*field).to_owned()));
                     }
                 }
             }
             ["params", name, ..] => {
                 damage.lost_params.insert(name.to_owned());
-                doomed.push((flaw.path[..1].to_vec(), vec![name.to_owned()]));
+                doomed.push((flaw.path[..1].to_vec(), name.to_owned()));
             }
-            ["locks", name, ..] => doomed.push((flaw.path[..1].to_vec(), vec![name.to_owned()])),
+            ["locks", name, ..] => doomed.push((flaw.path[..1].to_vec(), name.to_owned())),
             // An item of a list is emptied, not removed, so that the others keep their places.
             [section @ ("criteria" | "objectives"), index, ..] => {
                 if let Some(item) = value.pointer_mut(&format!("/{section}/{index}")) {
@@ -60,10 +60,10 @@ pub(super) fn prune(value: &mut Value, flaws: &[Flaw]) -> Damage {
                 }
             }
             ["metadata", ..] | [] => {}
-            [field, ..] => doomed.push((Vec::new(), vec![field.to_owned()])),
+            [field, ..] => doomed.push((Vec::new(), field.to_owned())),
         }
     }
-    for (path, keys) in doomed {
+    for (path, key) in doomed {
         let mut at = Some(&mut *value);
         for part in &path {
             at = at.and_then(|value| match value {
@@ -73,9 +73,7 @@ pub(super) fn prune(value: &mut Value, flaws: &[Flaw]) -> Damage {
             });
         }
         if let Some(Value::Object(fields)) = at {
-            for key in keys {
-                fields.shift_remove(&key);
-            }
+            fields.shift_remove(&key);
         }
     }
     damage

@@ -7,7 +7,7 @@ use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::code;
-use crate::diagnostic::{Diagnostic, suggest};
+use crate::diagnostic::{Diagnostic, nearest, suggest};
 use crate::document::{ID_PATTERN, NAME_PATTERN};
 use crate::place::SourceText;
 use crate::template::is_template;
@@ -26,8 +26,8 @@ pub(crate) struct Shape {
 pub(crate) struct Flaw {
     /// The path of the value that is wrong.
     pub(crate) path: Vec<String>,
-    /// Keys of it that must be left out; empty: all of it.
-    pub(crate) unexpected: Vec<String>,
+    /// The key of it that must be left out; `None`: all of it.
+    pub(crate) unexpected: Option<String>,
     /// Says it to the author.
     pub(crate) diagnostic: Diagnostic,
 }
@@ -66,7 +66,7 @@ impl Shape {
         let mut flaws = Vec::new();
         for error in self.validator.iter_errors(subject.value) {
             for leaf in self.leaves(&error) {
-                flaws.push(self.flaw(&leaf, subject));
+                self.flaws(&leaf, subject, &mut flaws);
             }
         }
         flaws
@@ -108,7 +108,7 @@ impl Shape {
         meant.into_iter().min_by_key(|leaves| (leaves.len(), std::cmp::Reverse(depth(leaves)))).unwrap_or_default()
     }
 
-    fn flaw(&self, leaf: &Leaf<'_>, subject: Subject<'_>) -> Flaw {
+    fn flaws(&self, leaf: &Leaf<'_>, subject: Subject<'_>, flaws: &mut Vec<Flaw>) {
         let error = leaf.error;
         let path = segments(error.instance_path().as_str());
         let parts = || path.iter().map(String::as_str);
@@ -124,7 +124,9 @@ impl Shape {
                 code::BAD_KIND_PARAMETER,
             ),
         };
-        let subject_name = |what: &str| name.map_or_else(|| what.to_owned(), |name| format!("`{name}`"));
+        // The number of an item says nothing to the reader; the place does.
+        let named = name.filter(|name| name.parse::<usize>().is_err());
+        let subject_name = |what: &str| named.map_or_else(|| what.to_owned(), |name| format!("`{name}`"));
         let diagnostic = match (&leaf.instead, error.kind()) {
             (Some(Instead::Types(expected)), _) => at(Diagnostic::new(
                 wrong_type,
@@ -132,16 +134,17 @@ impl Shape {
             )),
             (Some(Instead::Choices(choices)), _) => at(self.bad_choice(&path, error.instance(), choices, bad_value)),
             (None, ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected }) => {
-                return self.unknown_keys(error, unexpected, unknown, node, path, subject);
+                let flaw = |key: &String| self.unknown_key(error, key, unknown, node, &path, subject);
+                return flaws.extend(unexpected.iter().map(flaw));
             }
             (None, ValidationErrorKind::Required { property }) => {
                 let property = property.as_str().unwrap_or("");
                 let owner = match (&self.kind, name) {
                     (Some(kind), None) => format!("`{kind}`"),
-                    (_, Some(name)) if name.parse::<usize>().is_err() => format!("`{name}`"),
-                    _ => "this".to_owned(),
+                    _ => subject_name("this"),
                 };
-                at(Diagnostic::new(missing, format!("{owner} needs the key `{property}`")))
+                let noun = if self.kind.is_some() && name.is_none() { "parameter" } else { "key" };
+                at(Diagnostic::new(missing, format!("{owner} needs the {noun} `{property}`")))
                     .maybe_help(self.description(error, property).map(|text| format!("`{property}`: {text}")))
             }
             (None, ValidationErrorKind::Type { kind }) => {
@@ -161,33 +164,32 @@ impl Shape {
             }
             (None, _) => at(Diagnostic::new(bad_value, format!("{}: {error}", subject_name("this value")))),
         };
-        Flaw { path, unexpected: Vec::new(), diagnostic }
+        flaws.push(Flaw { path, unexpected: None, diagnostic });
     }
 
-    fn unknown_keys(
+    fn unknown_key(
         &self,
         error: &ValidationError<'_>,
-        unexpected: &[String],
+        key: &str,
         code: &'static str,
         node: &Node,
-        path: Vec<String>,
+        path: &[String],
         subject: Subject<'_>,
     ) -> Flaw {
         let known = self.sibling_properties(error);
-        let present = |name: &str| node.entry(name).is_some();
-        let free: Vec<&str> = known.iter().map(String::as_str).filter(|name| !present(name)).collect();
-        // One diagnostic names all unknown keys of a mapping; nearly always there is one.
-        let names: Vec<String> = unexpected.iter().map(|key| format!("`{key}`")).collect();
-        let owner = self.kind.as_ref().map_or_else(String::new, |kind| format!(" of `{kind}`"));
-        let noun = if self.kind.is_some() { "parameter" } else { "key" };
-        let plural = if names.len() > 1 { "s" } else { "" };
-        let mut diagnostic = Diagnostic::new(code, format!("unknown {noun}{plural} {}{owner}", names.join(", ")));
-        for key in unexpected {
-            let spot = node.entry(key).map_or(node.spot, |entry| entry.spot);
-            diagnostic = diagnostic.at(spot.place(subject.source), "not known here");
-        }
-        let help = unexpected.first().and_then(|key| suggest(key, free));
-        Flaw { path, unexpected: unexpected.to_vec(), diagnostic: diagnostic.maybe_help(help) }
+        let names = || known.iter().map(String::as_str);
+        let free = names().filter(|name| node.entry(name).is_none());
+        let help = match nearest(key, names()) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => suggest(key, free),
+        };
+        let message = match &self.kind {
+            Some(kind) => format!("unknown parameter `{key}` of `{kind}`"),
+            None => format!("unknown key `{key}`"),
+        };
+        let spot = node.entry(key).map_or(node.spot, |entry| entry.spot);
+        let diagnostic = Diagnostic::new(code, message).at(spot.place(subject.source), "not known here").maybe_help(help);
+        Flaw { path: path.to_vec(), unexpected: Some(key.to_owned()), diagnostic }
     }
 
     fn bad_choice(&self, path: &[String], instance: &Value, choices: &[String], code: &'static str) -> Diagnostic {

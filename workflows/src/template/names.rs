@@ -167,11 +167,28 @@ impl Walk<'_> {
     }
 }
 
-/// What handlebars did not like, without its drawing of the text.
+/// What handlebars did not like, without its drawing of the text and in words that are not its grammar's.
 pub(super) fn short_reason(error: &TemplateError) -> String {
     let reason = error.reason().to_string();
-    let mut lines = reason.lines().map(str::trim);
-    lines.find_map(|line| line.strip_prefix("= ")).map_or_else(|| reason.lines().next().unwrap_or("").to_owned(), str::to_owned)
+    let line = reason.lines().map(str::trim).find_map(|line| line.strip_prefix("= "));
+    let line = line.or_else(|| reason.lines().next()).unwrap_or("").trim_start_matches("invalid handlebars syntax: ");
+    let Some(expected) = line.strip_prefix("expected ") else { return line.to_owned() };
+    let mut words: Vec<&str> = Vec::new();
+    for rule in expected.split([',', ' ']).filter(|rule| !rule.is_empty() && *rule != "or") {
+        let word = match rule {
+            "trailing_tilde_to_omit_whitespace" => "`}}`",
+            "identifier" | "path_inline" | "path_id" | "reference" | "name" | "path_raw_id" => "a name",
+            "subexpression" => "`(`",
+            "leading_tilde_to_omit_whitespace" => continue,
+            rule if rule.contains("block_end") || rule.contains("template") => "the end of the block",
+            rule if rule.contains("literal") => "a value",
+            _ => continue,
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    if words.is_empty() { line.to_owned() } else { format!("expected {}", words.join(" or ")) }
 }
 
 /// The same for an error of rendering.

@@ -214,6 +214,41 @@ async fn pages_are_followed_to_the_end_and_rows_capped() {
 }
 
 #[tokio::test]
+async fn the_fingerprint_is_of_all_rows_and_not_of_the_pages() {
+    let ask_for = async |pages: Vec<Value>| {
+        let mut answers = vec![(200, page("QUEUED", Some(1), json!({})))];
+        for data in pages {
+            answers.push((200, page("RUNNING", Some(2), json!({"data": data}))));
+        }
+        answers.push((200, page("FINISHED", None, json!({}))));
+        let coordinator = Coordinator::answering(answers);
+        ask(&coordinator, "SELECT id FROM t")
+            .await
+            .unwrap()
+            .fingerprint
+    };
+    let whole = ask_for(vec![json!([[1], [2], [3]])]).await;
+    assert_eq!(ask_for(vec![json!([[3]]), json!([[2], [1]])]).await, whole);
+    // The third row is beyond those that are kept.
+    assert_ne!(ask_for(vec![json!([[1], [2], [4]])]).await, whole);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_not_just_tried_again() {
+    let class_of = async |sql: &str| {
+        let begun = (200, page("QUEUED", Some(1), json!({})));
+        let coordinator = Coordinator::answering(vec![begun, (500, json!("internal error"))]);
+        ask(&coordinator, sql).await.unwrap_err().class
+    };
+    assert_eq!(class_of("INSERT INTO t VALUES 1").await, ErrorClass::Lost);
+    assert_eq!(class_of("SELECT 1").await, ErrorClass::Transient);
+    assert_eq!(
+        class_of("CREATE TABLE t AS SELECT 1").await,
+        ErrorClass::Transient
+    );
+}
+
+#[tokio::test]
 async fn no_rows_are_a_result() {
     let coordinator = Coordinator::answering(vec![
         (200, page("QUEUED", Some(1), json!({}))),

@@ -251,6 +251,22 @@ async fn an_insert_that_the_same_coordinator_never_saw_is_begun() {
 }
 
 #[tokio::test]
+async fn an_insert_announced_so_long_ago_that_it_may_be_forgotten_is_lost() {
+    let known = json!([query("q_9_a", "FINISHED", "SELECT 1")]);
+    let coordinator = Coordinator::answering(vec![(200, known.clone()), (200, known)]);
+    let mut test = context(&coordinator).await;
+    let tag = sql_tag(&Statement::new(INSERT).unwrap());
+    test.context.handle =
+        Some(json!({"query_id": "q_0_a", "sql": tag, "at": "1969-12-31T23:49:00Z"}));
+    let outcome = build(json!({"sql": INSERT}))
+        .unwrap()
+        .run(&test.context)
+        .await;
+    assert_eq!(outcome.unwrap_err().code, "trino.effect_unknown");
+    assert_eq!(statements(&coordinator), 0);
+}
+
+#[tokio::test]
 async fn a_read_is_simply_repeated() {
     let answers = vec![
         (200, json!([query("q_0_a", "FINISHED", "SELECT 1")])),

@@ -1,0 +1,212 @@
+//! A run under way in this process, from its first event to its report: what `run` and `resume` share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowctl_state::event::{Envelope, Event};
+use flowctl_state::hold::Hold;
+use flowctl_state::log::EventLog;
+use flowctl_state::run_state::RunState;
+use flowctl_state::writer::LogWriter;
+use flowctl_steps::Registry;
+use flowctl_steps::clients::Clients;
+use flowctl_steps::clock::SystemClock;
+use flowctl_steps::secret::Secrets;
+use flowctl_workflows::plan::{Plan, Role};
+use flowctl_workflows::{StepId, TargetFile};
+use serde_json::{Map, Value};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Cx;
+use super::error::Error;
+use super::exit_code::ExitCode;
+use super::output::{self, StreamFormat};
+use super::{prepare, summary, target};
+use crate::config;
+use crate::executor::{Environment, Executor, Handle, Live, Reporter};
+use crate::progress::{self, Look, Several};
+use crate::report::FileRenderer;
+use crate::server::{self, Broadcast};
+
+/// How often the picture may be drawn anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How a run is shown while it is under way, and what may be decided without asking.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Show {
+    /// Form of what is printed: text, one JSON document at the end, or the stored events
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(super) output: StreamFormat,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Give every consent that a step asks for
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+/// The environment of a run. `files` are the workflow's, as they were when it started.
+pub(super) async fn environment(
+    cx: &Cx,
+    hold: &Hold,
+    plan: &Plan,
+    target: Option<TargetFile>,
+    files: HashMap<String, Arc<str>>,
+) -> Result<Arc<Environment>, Error> {
+    let target = target.map(|file| file.target);
+    let (secrets, problems) = target::secrets(target.as_ref(), &prepare::secret_names(plan)).await;
+    if !problems.is_empty() {
+        return Err(Error::usage_with_help(
+            problems.join("; "),
+            "the target's `secrets:` says where each of them comes from",
+        ));
+    }
+    let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
+    let lab = cx.config.lab_directory().map(|lab| lab.display().to_string());
+    let directory = hold.directory().clone();
+    let renderer = FileRenderer {
+        directory: Box::new(move |run| directory.reports(run)),
+        evidence: Arc::clone(hold.evidence()),
+    };
+    Ok(Arc::new(Environment {
+        log: LogWriter::start(log)?,
+        evidence: Arc::clone(hold.evidence()),
+        registry: Registry::standard(),
+        clients: Arc::new(Clients::new(target, secrets.clone())),
+        secrets: Secrets::clone(&secrets),
+        clock: Arc::new(SystemClock::new()),
+        files,
+        facts: lab.iter().map(|lab| ("lab".to_owned(), Value::from(lab.as_str()))).collect::<Map<_, _>>(),
+        child_env: Arc::new(lab.into_iter().map(|lab| ("FLOWCTL_LAB".to_owned(), lab)).collect()),
+        renderer: Arc::new(renderer),
+    }))
+}
+
+/// Drives a run to its end, shows it, renders its report and says how flowctl ends.
+pub(super) async fn drive(
+    cx: &Cx,
+    hold: &Hold,
+    environment: Arc<Environment>,
+    executor: Executor,
+    show: Show,
+    first: Vec<Envelope>,
+) -> Result<ExitCode, Error> {
+    let handle = executor.handle();
+    let broadcast = Broadcast::new();
+    let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
+    let run = executor.state().run.clone();
+    let served = server::serve(hold.directory(), log, run, handle.clone(), broadcast.clone());
+    if let Err(error) = &served {
+        output::note(&format!("warning: {error}; other commands cannot look at this run while it is under way"));
+    }
+    let mut reporter = Several(vec![reporter(cx, show), Box::new(broadcast)]);
+    if show.yes {
+        reporter.0.push(Box::new(Consent(handle.clone())));
+    }
+    for envelope in &first {
+        reporter.on(envelope, executor.state(), &Live::default());
+    }
+    let helpers = [tokio::spawn(stop_on_signals(handle.clone())), tokio::spawn(tick(handle))];
+    let ended = executor.run(&mut reporter).await;
+    helpers.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(reporter);
+    drop(served);
+    let ended = ended?;
+    if ended.abandoned {
+        output::note(&format!("{} was left as it is; `flowctl resume` takes it up again", ended.state.run));
+        return Ok(ExitCode::Cancelled);
+    }
+    let state = ended.state;
+    let renderer = Arc::clone(&environment.renderer);
+    let (state, report) = tokio::task::spawn_blocking(move || {
+        let report = renderer.render(&state);
+        (state, report)
+    })
+    .await
+    .map_err(|error| Error::bug(error.to_string()))?;
+    conclude(cx, &state, report, show.output)
+}
+
+/// Shows how a run ended.
+fn conclude(cx: &Cx, state: &RunState, report: Result<String, String>, format: StreamFormat) -> Result<ExitCode, Error> {
+    match format {
+        StreamFormat::Text => output::data(&summary::text(state, report.as_deref().ok(), cx.paint_data()))?,
+        StreamFormat::Json => output::json(&summary::json(state, report.as_deref().ok()))?,
+        StreamFormat::Jsonl => {}
+    }
+    let code = ExitCode::of_run(state);
+    match report {
+        Ok(_) => Ok(code),
+        // The events are safe; the report can be rendered again.
+        Err(reason) => {
+            output::note(&format!("error: the report could not be written: {reason}"));
+            output::note(&format!("help: `flowctl report {}` renders it again", state.run));
+            Ok(if code == ExitCode::Success { ExitCode::Failed } else { code })
+        }
+    }
+}
+
+fn reporter(cx: &Cx, show: Show) -> Box<dyn Reporter> {
+    let look = match show {
+        Show { output: StreamFormat::Jsonl, .. } => Look::Events,
+        Show { quiet: true, .. } => Look::Nothing,
+        Show { quiet: false, .. } if output::notes_on_terminal() && !cx.config.ci => Look::Drawn,
+        Show { quiet: false, .. } => Look::Lines,
+    };
+    let out: Box<dyn std::io::Write + Send> = match look {
+        Look::Events => Box::new(std::io::BufWriter::new(std::io::stdout())),
+        Look::Drawn | Look::Lines | Look::Nothing => Box::new(std::io::stderr()),
+    };
+    progress::reporter(look, cx.paint_notes(), out)
+}
+
+/// The first signal cancels; the second stops waiting for what the first began.
+async fn stop_on_signals(handle: Handle) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        output::note("warning: signals cannot be heard; `flowctl cancel` stops the run");
+        return;
+    };
+    let mut first = true;
+    loop {
+        let by = tokio::select! {
+            Some(()) = interrupt.recv() => "ctrl-C",
+            Some(()) = terminate.recv() => "SIGTERM",
+            else => return,
+        };
+        output::note(if first {
+            "stopping: what runs is cancelled, then undos and `finally:` run; once more to stop waiting"
+        } else {
+            "no longer waiting; what is under way is left as it is"
+        });
+        first = false;
+        handle.cancel(by);
+    }
+}
+
+async fn tick(handle: Handle) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        handle.tick();
+    }
+}
+
+/// Gives every consent at once, when the person who started the run said so.
+struct Consent(Handle);
+
+impl Reporter for Consent {
+    fn on(&mut self, envelope: &Envelope, state: &RunState, _: &Live) {
+        let Event::StepStarted { step, .. } = &envelope.event else { return };
+        let place = state.place(step.as_str());
+        if place.is_some_and(|place| matches!(state.plan.steps[place as usize].role, Role::Approval { .. })) {
+            let (handle, step) = (self.0.clone(), step.to_string());
+            tokio::spawn(async move { handle.approve(step, format!("{} with --yes", config::user())).await });
+        }
+    }
+
+    fn tick(&mut self, _: &RunState, _: &Live) {}
+    fn line(&mut self, _: &StepId, _: &str) {}
+}

@@ -1,0 +1,61 @@
+//! `flowctl report`: renders the report of a run again, from the state alone.
+
+use std::sync::Arc;
+
+use flowctl_state::directory::StateDirectory;
+use flowctl_state::evidence::EvidenceStore;
+
+use super::Cx;
+use super::choose;
+use super::error::Error;
+use super::exit_code::ExitCode;
+use super::output;
+use super::reach::Reach;
+use super::runtime::block_on;
+use crate::executor::Renderer;
+use crate::report::{self, FileRenderer};
+
+/// Arguments of `flowctl report`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or the beginning of its id, or `latest` [default: the newest one]
+    run: Option<String>,
+    /// Print one document in place of writing them all below the state directory
+    #[arg(long, short, alias = "output", value_enum)]
+    format: Option<Document>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Document {
+    /// report.md
+    Md,
+    /// report.json
+    Json,
+    /// junit.xml
+    Junit,
+}
+
+pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
+    let state = block_on(async {
+        let reach = Reach::open(cx, "flowctl report").await?;
+        let run = choose::run(&reach, args.run.as_deref()).await?;
+        reach.state(&run).await
+    })?;
+    let Some(document) = args.format else {
+        let directory = StateDirectory::create(&cx.state_directory()?)?;
+        let evidence = Arc::new(EvidenceStore::open(&directory.evidence())?);
+        let renderer = FileRenderer { directory: Box::new(move |run| directory.reports(run)), evidence };
+        let path = renderer.render(&state).map_err(|reason| {
+            Error::system("write the report", std::io::Error::other(reason))
+        })?;
+        output::data(&format!("{path}\n"))?;
+        return Ok(ExitCode::Success);
+    };
+    let built = report::build(&state);
+    match document {
+        Document::Md => output::data(&report::markdown(&built))?,
+        Document::Json => output::json(&built)?,
+        Document::Junit => output::data(&report::junit(&built).map_err(Error::bug)?)?,
+    }
+    Ok(ExitCode::Success)
+}

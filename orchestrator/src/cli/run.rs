@@ -1,0 +1,67 @@
+//! `flowctl run`: a new run of a workflow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use flowctl_steps::clock::SystemClock;
+use flowctl_steps::context::Clock;
+use flowctl_workflows::{RunId, WorkflowName};
+
+use super::Cx;
+use super::drive::{self, Show};
+use super::error::Error;
+use super::exit_code::ExitCode;
+use super::prepare::{self, Prepared, What};
+use super::reach::hold_to_write;
+use super::runtime::block_on;
+use crate::executor::Executor;
+
+mod rehearse;
+
+/// Arguments of `flowctl run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    what: What,
+    /// Run only this step, and take what it needs as done; may be repeated
+    #[arg(long, value_name = "STEP", num_args = 1..)]
+    only: Vec<String>,
+    /// Show what would run, and send nothing to any platform
+    #[arg(long)]
+    dry_run: bool,
+    /// How many steps may run at once
+    #[arg(long, short, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
+    #[command(flatten)]
+    show: Show,
+}
+
+pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
+    let prepared = prepare::prepare(cx, &args.what)?;
+    let only = prepare::only(&prepared.plan, &args.only)?;
+    if args.dry_run {
+        return rehearse::show(cx, &prepared, &only, args.show.output);
+    }
+    let Prepared { workflow, target, plan } = prepared;
+    let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
+    block_on(async {
+        let files: HashMap<String, Arc<str>> =
+            workflow.files.iter().map(|file| (file.path.clone(), Arc::clone(&file.text))).collect();
+        // Before the event that refers to them, so that a resume finds them whatever happens next.
+        let texts: Vec<&[u8]> = workflow.files.iter().map(|file| file.text.as_bytes()).collect();
+        hold.evidence().put_all(&texts)?;
+        let environment = drive::environment(cx, &hold, &plan, target, files).await?;
+        let run = new_id(&plan.workflow)?;
+        let executor = Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
+        let first = environment.log.log().read(&run)?;
+        drive::drive(cx, &hold, environment, executor, args.show, first).await
+    })
+}
+
+/// `NAME-YYYYMMDD-HHMMSS-xxxx`: sorts by time, and two that start in the same second differ.
+fn new_id(workflow: &WorkflowName) -> Result<RunId, Error> {
+    let now = SystemClock::new().now();
+    let name: String = workflow.as_str().chars().take(70).collect();
+    let id = format!("{name}-{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), rand::random::<u16>());
+    RunId::new(id).map_err(|error| Error::bug(error.to_string()))
+}

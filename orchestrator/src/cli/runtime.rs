@@ -1,0 +1,19 @@
+//! The asynchronous runtime, for the verbs that need one.
+
+use std::time::Duration;
+
+use super::error::Error;
+
+/// How long what still runs when a command is over may take to notice.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Runs `work` to its end.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::system("start threads", error))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(LINGER);
+    result
+}

@@ -1,0 +1,35 @@
+//! `flowctl schema`: the JSON schemas of the files that authors write.
+
+use flowctl_workflows::schema;
+
+use super::error::Error;
+use super::exit_code::ExitCode;
+use super::output;
+
+/// Arguments of `flowctl schema`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Of which file
+    #[arg(value_enum, default_value_t)]
+    of: Of,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Of {
+    /// A workflow
+    #[default]
+    Workflow,
+    /// A file that a workflow includes
+    Part,
+    /// A target
+    Target,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    output::json(match args.of {
+        Of::Workflow => schema::workflow(),
+        Of::Part => schema::part(),
+        Of::Target => schema::target(),
+    })?;
+    Ok(ExitCode::Success)
+}

@@ -1,0 +1,125 @@
+//! Ten thousand steps, in three shapes: they run, they resume with one left, and they stay small.
+
+use std::fmt::Write as _;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+use crate::flowctl::{Home, peak_memory};
+
+const STEPS: usize = 10_000;
+const MEGABYTE: u64 = 1024 * 1024;
+const LIMIT: u64 = 64 * MEGABYTE;
+
+fn workflow(needs: impl Fn(usize) -> Vec<usize>) -> String {
+    let mut text =
+        String::from("apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {name: large}\nsteps:\n");
+    for place in 0..STEPS {
+        let _ = write!(text, "  - {{id: s{place}, uses: noop");
+        let names: Vec<String> = needs(place)
+            .into_iter()
+            .map(|need| format!("s{need}"))
+            .collect();
+        if !names.is_empty() {
+            let _ = write!(text, ", needs: [{}]", names.join(", "));
+        }
+        text.push_str("}\n");
+    }
+    // The last step fails until its file is there, so that a resume has one step left.
+    text.push_str("  - {id: last, uses: shell, needs: [s9999], with: {argv: [test, -e, go]}}\n");
+    text
+}
+
+/// Runs, resumes, and returns the larger peak of the two processes.
+fn run_and_resume(name: &str, text: &str) {
+    let home = Home::new();
+    home.write("large.yaml", text);
+    let mut peaks = Vec::new();
+    for (arguments, expected) in [
+        (&["run", "large.yaml"][..], Some(1)),
+        (&["resume"][..], Some(0)),
+    ] {
+        let mut child = home
+            .command(arguments)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("flowctl starts");
+        let mut peak = 0;
+        // Read without a pause, so that the peak while the report is written counts too.
+        while let Some(now) = peak_memory(child.id()) {
+            peak = now;
+            std::thread::yield_now();
+        }
+        assert_eq!(
+            child.wait().expect("the process ends").code(),
+            expected,
+            "{name}: {arguments:?}"
+        );
+        peaks.push(peak);
+        home.write("go", "");
+    }
+    let status: Value =
+        serde_json::from_str(&home.output(&["status", "latest", "--output", "json"]))
+            .expect("a status as JSON");
+    assert_eq!(status["state"], "succeeded", "{name}");
+    let steps = status["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), STEPS + 1);
+    let attempts: u64 = steps
+        .iter()
+        .filter_map(|step| step["attempts"].as_u64())
+        .sum();
+    assert_eq!(
+        attempts,
+        STEPS as u64 + 2,
+        "{name}: only the last step ran again"
+    );
+    println!(
+        "{name}: peaks of {} and {} MB",
+        peaks[0] / MEGABYTE,
+        peaks[1] / MEGABYTE
+    );
+    assert!(
+        peaks.iter().all(|peak| (1..LIMIT).contains(peak)),
+        "{name}: {peaks:?}"
+    );
+}
+
+#[test]
+fn a_chain_of_ten_thousand() {
+    run_and_resume(
+        "chain",
+        &workflow(|place| place.checked_sub(1).into_iter().collect()),
+    );
+}
+
+#[test]
+fn a_fan_out_of_ten_thousand() {
+    run_and_resume(
+        "fan-out",
+        &workflow(|place| if place == 0 { vec![] } else { vec![0] }),
+    );
+}
+
+#[test]
+fn layers_of_ten_thousand() {
+    let needs: Vec<Vec<usize>> = {
+        let mut chance = StdRng::seed_from_u64(7);
+        let layer = 100;
+        (0..STEPS)
+            .map(|place| {
+                let Some(before) = (place / layer).checked_sub(1) else {
+                    return vec![];
+                };
+                let mut needs: Vec<usize> = (0..5)
+                    .map(|_| before * layer + chance.random_range(0..layer))
+                    .collect();
+                needs.sort_unstable();
+                needs.dedup();
+                needs
+            })
+            .collect()
+    };
+    run_and_resume("layers", &workflow(|place| needs[place].clone()));
+}
