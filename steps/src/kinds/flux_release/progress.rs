@@ -54,6 +54,11 @@ pub(super) fn progress(release: &Value, request: &str) -> Progress {
             released.unwrap_or(says)
         ));
     }
+    if let Some(released) = current("Released").filter(|released| released["status"] == "False")
+        && gave_up(release, request)
+    {
+        return Progress::Failed(object::explain(released));
+    }
     let observed = object::number(release, "/status/observedGeneration");
     if observed != Some(generation) {
         let observed = observed.unwrap_or(-1);
@@ -65,6 +70,23 @@ pub(super) fn progress(release: &Value, request: &str) -> Progress {
         Some("True") => Progress::Deployed,
         _ => Progress::Waiting(format!("{title}: {says}")),
     }
+}
+
+/// Whether an install or upgrade failed after this request, and the release asks for no further try.
+/// The request resets Flux's count of failures, so those that are counted came after it. Without such
+/// an order Flux tries again at every interval, for ever, and never calls the release stalled.
+fn gave_up(release: &Value, request: &str) -> bool {
+    if object::text(release, "/status/lastHandledResetAt") != request {
+        return false;
+    }
+    let action = object::text(release, "/status/lastAttemptedReleaseAction");
+    if object::text(release, &format!("/spec/{action}/strategy/name")) == "RetryOnFailure" {
+        return false;
+    }
+    let retries =
+        object::number(release, &format!("/spec/{action}/remediation/retries")).unwrap_or(0);
+    let failures = object::number(release, "/status/failures").unwrap_or(0);
+    retries >= 0 && failures > retries
 }
 
 /// A release that is being followed.
@@ -150,7 +172,7 @@ impl<'a> Watch<'a> {
                 self.cx
                     .evidence_json("release.json", &object::showable(&live))
                     .await?;
-                let words = self.troubles(&live, &HashSet::new()).await;
+                let words = self.troubles(&live, troubled).await;
                 let message = format!("{} has failed: {why}", object::title(&live));
                 Err(StepError::permanent(
                     "flux.failed",

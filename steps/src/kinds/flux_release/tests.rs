@@ -285,3 +285,31 @@ fn progress_goes_by_request_generation_and_conditions() {
         "of the generation before"
     );
 }
+
+#[test]
+fn a_failed_upgrade_ends_the_wait_when_no_further_try_is_asked_for() {
+    let at = |failures: i64, reset: &str, remediation: Value| {
+        let released = json!([{"type": "Released", "status": "False", "reason": "UpgradeFailed", "message": "not allowed", "observedGeneration": 2}]);
+        let release = json!({"kind": "HelmRelease", "metadata": {"name": "web", "generation": 2}, "spec": {"upgrade": remediation},
+            "status": {"lastHandledReconcileAt": "me", "lastHandledResetAt": reset, "observedGeneration": 1, "failures": failures,
+                "lastAttemptedReleaseAction": "upgrade", "conditions": released}});
+        matches!(progress(&release, "me"), Progress::Failed(why) if why.contains("not allowed"))
+    };
+    assert!(at(1, "me", json!({})));
+    assert!(
+        !at(0, "me", json!({})),
+        "this condition is from before the request"
+    );
+    assert!(
+        !at(8, "before", json!({})),
+        "these failures are from before the request"
+    );
+    assert!(
+        !at(2, "me", json!({"remediation": {"retries": 3}}))
+            && at(4, "me", json!({"remediation": {"retries": 3}}))
+    );
+    assert!(
+        !at(9, "me", json!({"remediation": {"retries": -1}}))
+            && !at(9, "me", json!({"strategy": {"name": "RetryOnFailure"}}))
+    );
+}
