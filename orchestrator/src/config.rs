@@ -56,17 +56,25 @@ impl Config {
     #[must_use]
     pub fn state_directory(&self, flag: Option<&Path>) -> Option<PathBuf> {
         let default = || {
-            let home = self.state_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/state")));
+            let home = self
+                .state_home
+                .clone()
+                .or_else(|| Some(self.home.as_ref()?.join(".local/state")));
             home.map(|home| home.join("flowctl"))
         };
-        flag.map(Path::to_path_buf).or_else(|| self.state.clone()).or_else(default)
+        flag.map(Path::to_path_buf)
+            .or_else(|| self.state.clone())
+            .or_else(default)
     }
 
     /// The lab's directory: `FLOWCTL_LAB`, else `flowctl/lab` in the XDG cache home.
     #[must_use]
     pub fn lab_directory(&self) -> Option<PathBuf> {
         let default = || {
-            let home = self.cache_home.clone().or_else(|| Some(self.home.as_ref()?.join(".cache")));
+            let home = self
+                .cache_home
+                .clone()
+                .or_else(|| Some(self.home.as_ref()?.join(".cache")));
             home.map(|home| home.join("flowctl/lab"))
         };
         let lab = self.lab.clone().or_else(default)?;
@@ -108,28 +116,51 @@ mod tests {
 
     fn config(variables: &[(&str, &str)]) -> Config {
         Config::from_lookup(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| OsString::from(value))
         })
     }
 
     #[test]
     fn a_flag_wins_over_the_environment_and_that_over_the_default() {
         let default = config(&[("HOME", "/h")]);
-        assert_eq!(default.state_directory(None), Some("/h/.local/state/flowctl".into()));
-        let xdg = config(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x"), ("XDG_CACHE_HOME", "relative")]);
+        assert_eq!(
+            default.state_directory(None),
+            Some("/h/.local/state/flowctl".into())
+        );
+        let xdg = config(&[
+            ("HOME", "/h"),
+            ("XDG_STATE_HOME", "/x"),
+            ("XDG_CACHE_HOME", "relative"),
+        ]);
         assert_eq!(xdg.state_directory(None), Some("/x/flowctl".into()));
         assert_eq!(xdg.lab_directory(), Some("/h/.cache/flowctl/lab".into()));
-        let set = config(&[("HOME", "/h"), ("FLOWCTL_STATE", "/s"), ("FLOWCTL_LAB", "/l")]);
+        let set = config(&[
+            ("HOME", "/h"),
+            ("FLOWCTL_STATE", "/s"),
+            ("FLOWCTL_LAB", "/l"),
+        ]);
         assert_eq!(set.state_directory(None), Some("/s".into()));
-        assert_eq!(set.state_directory(Some(Path::new("/f"))), Some("/f".into()));
+        assert_eq!(
+            set.state_directory(Some(Path::new("/f"))),
+            Some("/f".into())
+        );
         assert_eq!(set.lab_directory(), Some("/l".into()));
         assert_eq!(config(&[]).state_directory(None), None);
     }
 
     #[test]
     fn an_empty_variable_counts_as_not_set() {
-        let config = config(&[("NO_COLOR", ""), ("FLOWCTL_TARGET", ""), ("FLOWCTL_STATE", "")]);
-        assert!(!config.no_color && config.target.is_none() && config.state_directory(None).is_none());
+        let config = config(&[
+            ("NO_COLOR", ""),
+            ("FLOWCTL_TARGET", ""),
+            ("FLOWCTL_STATE", ""),
+        ]);
+        assert!(
+            !config.no_color && config.target.is_none() && config.state_directory(None).is_none()
+        );
     }
 
     #[test]

@@ -133,9 +133,15 @@ impl RunWord {
     #[must_use]
     pub fn of(state: &RunState, held: bool) -> Self {
         match state.phase {
-            Phase::Finished { outcome: RunOutcome::Succeeded } => RunWord::Succeeded,
-            Phase::Finished { outcome: RunOutcome::Failed } => RunWord::Failed,
-            Phase::Finished { outcome: RunOutcome::Cancelled } => RunWord::Cancelled,
+            Phase::Finished {
+                outcome: RunOutcome::Succeeded,
+            } => RunWord::Succeeded,
+            Phase::Finished {
+                outcome: RunOutcome::Failed,
+            } => RunWord::Failed,
+            Phase::Finished {
+                outcome: RunOutcome::Cancelled,
+            } => RunWord::Cancelled,
             Phase::Running | Phase::TearingDown { .. } if held => RunWord::Running,
             Phase::Running | Phase::TearingDown { .. } => RunWord::Interrupted,
         }
@@ -159,8 +165,12 @@ impl StepWord {
     #[must_use]
     pub fn of(step: &PlanStep, record: &StepRecord, held: bool) -> Self {
         match &record.state {
-            StepState::Running { .. } if held && !matches!(step.role, Role::Approval { .. }) => StepWord::Running,
-            StepState::Running { .. } | StepState::Waiting | StepState::Backoff { .. } => StepWord::Waiting,
+            StepState::Running { .. } if held && !matches!(step.role, Role::Approval { .. }) => {
+                StepWord::Running
+            }
+            StepState::Running { .. } | StepState::Waiting | StepState::Backoff { .. } => {
+                StepWord::Waiting
+            }
             StepState::Succeeded => StepWord::Succeeded,
             StepState::Failed => StepWord::Failed,
             StepState::Skipped(_) => StepWord::Skipped,
@@ -242,7 +252,10 @@ impl RunRow {
             started: Some(state.started),
             finished: finished(state),
             steps: state.plan.steps.len(),
-            ended: state.steps().filter(|(_, record)| record.state.outcome().is_some()).count(),
+            ended: state
+                .steps()
+                .filter(|(_, record)| record.state.outcome().is_some())
+                .count(),
             error: None,
         }
     }
@@ -282,10 +295,13 @@ pub fn role_word(role: &Role) -> &str {
 
 fn waits_for(step: &PlanStep, record: &StepRecord, held: bool) -> Option<String> {
     match (&record.state, &step.role) {
-        (StepState::Running { .. }, Role::Approval { message }) if held => Some(format!("approval: {message}")),
-        (StepState::Backoff { retry_in, .. }, _) if held => {
-            Some(format!("next attempt in {}", flowctl_workflows::policy::Span::from_millis(*retry_in)))
+        (StepState::Running { .. }, Role::Approval { message }) if held => {
+            Some(format!("approval: {message}"))
         }
+        (StepState::Backoff { retry_in, .. }, _) if held => Some(format!(
+            "next attempt in {}",
+            flowctl_workflows::policy::Span::from_millis(*retry_in)
+        )),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! Measures the log against a bare file on the same disk, in the same minutes.
 //!
-//! `append_rate rates DIRECTORY` compares; `append_rate fill DIRECTORY EVENTS` writes one long run, and
-//! `append_rate replay DIRECTORY` reads it back and says how much memory that took.
+//! `append_rate rates DIRECTORY` compares; `append_rate fill DIRECTORY STEPS` writes one long run with a
+//! plan of so many steps and four events for each, and `append_rate replay DIRECTORY` reads it back;
+//! both say how much memory that took.
 #![expect(clippy::print_stdout, reason = "its output is the measurement")]
 
 use std::fs::{File, OpenOptions};
@@ -17,6 +18,7 @@ use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::{RunId, StepId};
 use jiff::Timestamp;
+use serde_json::json;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -30,9 +32,9 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["rates", directory] => rates(Path::new(directory)),
-        ["fill", directory, events] => fill(Path::new(directory), events.parse()?),
+        ["fill", directory, steps] => fill(Path::new(directory), steps.parse()?),
         ["replay", directory] => replay(Path::new(directory)),
-        _ => Err("usage: append_rate rates|fill|replay DIRECTORY [EVENTS]".into()),
+        _ => Err("usage: append_rate rates|fill|replay DIRECTORY [STEPS]".into()),
     }
 }
 
@@ -151,12 +153,18 @@ fn through_writer(log: &Arc<SledLog>) -> Result<f64, Failure> {
     })
 }
 
-fn fill(directory: &Path, events: u64) -> Result<(), Failure> {
+fn fill(directory: &Path, steps: u32) -> Result<(), Failure> {
     let log = SledLog::open(&directory.join("sled"))?.writing_as(1);
     let run = run("long")?;
+    let first = started(steps)?;
+    let planned = per_second(1, || {
+        log.append(&run, 0, Timestamp::UNIX_EPOCH, vec![first])?;
+        Ok(())
+    })?;
+    let events = u64::from(steps) * 4;
     let rate = per_second(events, || {
-        for first in (0..events).step_by(64) {
-            let count = usize::try_from(64.min(events - first))?;
+        for first in (1..=events).step_by(64) {
+            let count = usize::try_from(64.min(events + 1 - first))?;
             let batch = std::iter::repeat_with(event)
                 .take(count)
                 .collect::<Result<Vec<_>, _>>()?;
@@ -165,10 +173,37 @@ fn fill(directory: &Path, events: u64) -> Result<(), Failure> {
         Ok(())
     })?;
     println!(
-        "{events} events written, {rate:.0}/s; peak memory {}",
+        "the plan of {steps} steps written in {:.3} s, then {events} events, {rate:.0}/s; peak memory {}",
+        1.0 / planned,
         peak_memory()?
     );
     Ok(())
+}
+
+fn started(steps: u32) -> Result<Event, Failure> {
+    let step = |place: u32| {
+        let needs: Vec<u32> = place.checked_sub(1).into_iter().collect();
+        json!({
+            "id": format!("step_{place}"),
+            "role": {"kind": "noop"},
+            "objective": "3.1",
+            "with": {"sql": "SELECT count(*) FROM benchmark_data"},
+            "needs": needs.iter().map(|step| json!({"step": step})).collect::<Vec<_>>(),
+        })
+    };
+    let plan = json!({
+        "workflow": "long",
+        "title": "A long chain",
+        "teardown_timeout": "5m",
+        "steps": (0..steps).map(step).collect::<Vec<_>>(),
+    });
+    let plan = serde_json::from_value(plan)?;
+    Ok(Event::RunStarted {
+        plan: Box::new(plan),
+        jobs: 64,
+        only: Vec::new(),
+        flowctl: "0.1.0".into(),
+    })
 }
 
 fn replay(directory: &Path) -> Result<(), Failure> {

@@ -33,7 +33,13 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let place = choose::step(ids, &args.step)?;
         // `approval:` stands on a step, and makes one before it.
         let before = format!("{}.approval", args.step);
-        let step = view.steps.iter().find(|step| step.id == before).unwrap_or(&view.steps[place]).id.clone();
+        let step = view
+            .steps
+            .iter()
+            .find(|step| step.id == before)
+            .unwrap_or(&view.steps[place])
+            .id
+            .clone();
         client.approve(&run, step.clone(), config::user()).await?;
         Ok((run, step))
     })?;

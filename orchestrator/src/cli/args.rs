@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    approve, cancel, completions, explain, graph, init, kinds, logs, report, resume, run, runs, schema, state, status,
-    validate, watch,
+    approve, cancel, completions, explain, graph, init, kinds, logs, report, resume, run, runs,
+    schema, state, status, validate, watch,
 };
 
 /// Runs phase checkpoints of a data platform, proves them, and writes the report.

@@ -21,7 +21,11 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let reach = Reach::open(cx, "flowctl cancel").await?;
         let run = choose::run(&reach, args.run.as_deref()).await?;
         match &reach {
-            Reach::Holder(client) => client.cancel(&run, format!("{} with `flowctl cancel`", config::user())).await?,
+            Reach::Holder(client) => {
+                client
+                    .cancel(&run, format!("{} with `flowctl cancel`", config::user()))
+                    .await?
+            }
             Reach::Own(_) | Reach::Nothing => {
                 return Err(Error::usage_with_help(
                     format!("run {run} is not under way: no process holds this state"),

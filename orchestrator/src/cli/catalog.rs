@@ -15,7 +15,9 @@ impl KindCatalog for Catalog {
     }
 
     fn params_schema(&self, kind: &str) -> Option<Arc<Value>> {
-        self.0.get(kind).map(|entry| Arc::new((entry.params_schema)()))
+        self.0
+            .get(kind)
+            .map(|entry| Arc::new((entry.params_schema)()))
     }
 
     fn measures(&self, kind: &str) -> bool {
@@ -23,6 +25,8 @@ impl KindCatalog for Catalog {
     }
 
     fn output_schema(&self, kind: &str) -> Option<Arc<Value>> {
-        self.0.get(kind).map(|entry| Arc::new((entry.output_schema)()))
+        self.0
+            .get(kind)
+            .map(|entry| Arc::new((entry.output_schema)()))
     }
 }

@@ -10,7 +10,9 @@ use super::reach::Reach;
 pub(super) async fn run(reach: &Reach, given: Option<&str>) -> Result<RunId, Error> {
     let ids = reach.ids().await?;
     if given.is_none()
-        && let Some(live) = reach.live().and_then(|live| ids.iter().find(|id| id.as_str() == live))
+        && let Some(live) = reach
+            .live()
+            .and_then(|live| ids.iter().find(|id| id.as_str() == live))
     {
         return Ok(live.clone());
     }
@@ -21,7 +23,9 @@ pub(super) async fn run(reach: &Reach, given: Option<&str>) -> Result<RunId, Err
 pub(super) fn among(ids: &[RunId], given: Option<&str>) -> Result<RunId, Error> {
     let Some(newest) = ids.first() else {
         let message = match given {
-            Some(given) if given != "latest" => format!("there is no run `{given}`: this state has no runs"),
+            Some(given) if given != "latest" => {
+                format!("there is no run `{given}`: this state has no runs")
+            }
             _ => "this state has no runs".to_owned(),
         };
         return Err(Error::usage_with_help(
@@ -36,7 +40,10 @@ pub(super) fn among(ids: &[RunId], given: Option<&str>) -> Result<RunId, Error> 
     if let Some(exact) = ids.iter().find(|id| id.as_str() == given) {
         return Ok(exact.clone());
     }
-    let matching: Vec<&RunId> = ids.iter().filter(|id| id.as_str().starts_with(given)).collect();
+    let matching: Vec<&RunId> = ids
+        .iter()
+        .filter(|id| id.as_str().starts_with(given))
+        .collect();
     match matching[..] {
         [only] => Ok(only.clone()),
         [] => {
@@ -45,11 +52,18 @@ pub(super) fn among(ids: &[RunId], given: Option<&str>) -> Result<RunId, Error> 
                 || "`flowctl runs` lists them".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            Err(Error::usage_with_help(format!("there is no run `{given}` in this state"), help))
+            Err(Error::usage_with_help(
+                format!("there is no run `{given}` in this state"),
+                help,
+            ))
         }
         [..] => {
             let names: Vec<&str> = matching.iter().take(5).map(|id| id.as_str()).collect();
-            let more = if matching.len() > names.len() { ", …" } else { "" };
+            let more = if matching.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            };
             Err(Error::usage_with_help(
                 format!("`{given}` is the beginning of {} runs", matching.len()),
                 format!("write more of it: {}{more}", names.join(", ")),
@@ -59,7 +73,10 @@ pub(super) fn among(ids: &[RunId], given: Option<&str>) -> Result<RunId, Error> 
 }
 
 /// The place in the plan of the step that `given` names.
-pub(super) fn step<'a>(ids: impl Iterator<Item = &'a str> + Clone, given: &str) -> Result<usize, Error> {
+pub(super) fn step<'a>(
+    ids: impl Iterator<Item = &'a str> + Clone,
+    given: &str,
+) -> Result<usize, Error> {
     if let Some(place) = ids.clone().position(|id| id == given) {
         return Ok(place);
     }
@@ -67,11 +84,18 @@ pub(super) fn step<'a>(ids: impl Iterator<Item = &'a str> + Clone, given: &str) 
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let names: Vec<&str> = ids.clone().take(12).collect();
-            let more = if ids.count() > names.len() { ", …" } else { "" };
+            let more = if ids.count() > names.len() {
+                ", …"
+            } else {
+                ""
+            };
             format!("there is: {}{more}", names.join(", "))
         }
     };
-    Err(Error::usage_with_help(format!("there is no step `{given}` in this run"), help))
+    Err(Error::usage_with_help(
+        format!("there is no step `{given}` in this run"),
+        help,
+    ))
 }
 
 #[cfg(test)]
@@ -79,7 +103,9 @@ mod tests {
     use super::*;
 
     fn ids() -> Vec<RunId> {
-        ["lab-2", "phase3-20261123-2", "phase3-20261123-1"].map(|id| RunId::new(id).unwrap()).to_vec()
+        ["lab-2", "phase3-20261123-2", "phase3-20261123-1"]
+            .map(|id| RunId::new(id).unwrap())
+            .to_vec()
     }
 
     #[test]
@@ -88,19 +114,33 @@ mod tests {
         assert_eq!(chosen(None).unwrap(), "lab-2");
         assert_eq!(chosen(Some("latest")).unwrap(), "lab-2");
         assert_eq!(chosen(Some("la")).unwrap(), "lab-2");
-        assert_eq!(chosen(Some("phase3-20261123-1")).unwrap(), "phase3-20261123-1");
+        assert_eq!(
+            chosen(Some("phase3-20261123-1")).unwrap(),
+            "phase3-20261123-1"
+        );
         let error = chosen(Some("phase3")).unwrap_err();
         assert_eq!(error.to_string(), "`phase3` is the beginning of 2 runs");
         let error = chosen(Some("phase3-20261123-3")).unwrap_err();
         assert_eq!(error.help().unwrap(), "did you mean `phase3-20261123-2`?");
-        assert!(among(&[], None).unwrap_err().to_string().contains("no runs"));
+        assert!(
+            among(&[], None)
+                .unwrap_err()
+                .to_string()
+                .contains("no runs")
+        );
     }
 
     #[test]
     fn a_misspelt_step_gets_the_nearest() {
         let ids = ["deploy", "seed"];
         assert_eq!(step(ids.into_iter(), "seed").unwrap(), 1);
-        assert_eq!(step(ids.into_iter(), "sed").unwrap_err().help().unwrap(), "did you mean `seed`?");
-        assert_eq!(step(ids.into_iter(), "xyz").unwrap_err().help().unwrap(), "there is: deploy, seed");
+        assert_eq!(
+            step(ids.into_iter(), "sed").unwrap_err().help().unwrap(),
+            "did you mean `seed`?"
+        );
+        assert_eq!(
+            step(ids.into_iter(), "xyz").unwrap_err().help().unwrap(),
+            "there is: deploy, seed"
+        );
     }
 }

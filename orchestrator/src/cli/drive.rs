@@ -63,7 +63,10 @@ pub(super) async fn environment(
         ));
     }
     let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
-    let lab = cx.config.lab_directory().map(|lab| lab.display().to_string());
+    let lab = cx
+        .config
+        .lab_directory()
+        .map(|lab| lab.display().to_string());
     let directory = hold.directory().clone();
     let renderer = FileRenderer {
         directory: Box::new(move |run| directory.reports(run)),
@@ -77,8 +80,15 @@ pub(super) async fn environment(
         secrets: Secrets::clone(&secrets),
         clock: Arc::new(SystemClock::new()),
         files,
-        facts: lab.iter().map(|lab| ("lab".to_owned(), Value::from(lab.as_str()))).collect::<Map<_, _>>(),
-        child_env: Arc::new(lab.into_iter().map(|lab| ("FLOWCTL_LAB".to_owned(), lab)).collect()),
+        facts: lab
+            .iter()
+            .map(|lab| ("lab".to_owned(), Value::from(lab.as_str())))
+            .collect::<Map<_, _>>(),
+        child_env: Arc::new(
+            lab.into_iter()
+                .map(|lab| ("FLOWCTL_LAB".to_owned(), lab))
+                .collect(),
+        ),
         renderer: Arc::new(renderer),
     }))
 }
@@ -96,9 +106,17 @@ pub(super) async fn drive(
     let broadcast = Broadcast::new();
     let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
     let run = executor.state().run.clone();
-    let served = server::serve(hold.directory(), log, run, handle.clone(), broadcast.clone());
+    let served = server::serve(
+        hold.directory(),
+        log,
+        run,
+        handle.clone(),
+        broadcast.clone(),
+    );
     if let Err(error) = &served {
-        output::note(&format!("warning: {error}; other commands cannot look at this run while it is under way"));
+        output::note(&format!(
+            "warning: {error}; other commands cannot look at this run while it is under way"
+        ));
     }
     let mut reporter = Several(vec![reporter(cx, show), Box::new(broadcast)]);
     if show.yes {
@@ -107,14 +125,22 @@ pub(super) async fn drive(
     for envelope in &first {
         reporter.on(envelope, executor.state(), &Live::default());
     }
-    let helpers = [tokio::spawn(stop_on_signals(handle.clone())), tokio::spawn(tick(handle))];
+    let helpers = [
+        tokio::spawn(stop_on_signals(handle.clone())),
+        tokio::spawn(tick(handle)),
+    ];
     let ended = executor.run(&mut reporter).await;
     helpers.iter().for_each(tokio::task::JoinHandle::abort);
     drop(reporter);
-    drop(served);
+    if let Ok(served) = served {
+        served.finish().await;
+    }
     let ended = ended?;
     if ended.abandoned {
-        output::note(&format!("{} was left as it is; `flowctl resume` takes it up again", ended.state.run));
+        output::note(&format!(
+            "{} was left as it is; `flowctl resume` takes it up again",
+            ended.state.run
+        ));
         return Ok(ExitCode::Cancelled);
     }
     let state = ended.state;
@@ -129,9 +155,18 @@ pub(super) async fn drive(
 }
 
 /// Shows how a run ended.
-fn conclude(cx: &Cx, state: &RunState, report: Result<String, String>, format: StreamFormat) -> Result<ExitCode, Error> {
+fn conclude(
+    cx: &Cx,
+    state: &RunState,
+    report: Result<String, String>,
+    format: StreamFormat,
+) -> Result<ExitCode, Error> {
     match format {
-        StreamFormat::Text => output::data(&summary::text(state, report.as_deref().ok(), cx.paint_data()))?,
+        StreamFormat::Text => output::data(&summary::text(
+            state,
+            report.as_deref().ok(),
+            cx.paint_data(),
+        ))?,
         StreamFormat::Json => output::json(&summary::json(state, report.as_deref().ok()))?,
         StreamFormat::Jsonl => {}
     }
@@ -141,15 +176,25 @@ fn conclude(cx: &Cx, state: &RunState, report: Result<String, String>, format: S
         // The events are safe; the report can be rendered again.
         Err(reason) => {
             output::note(&format!("error: the report could not be written: {reason}"));
-            output::note(&format!("help: `flowctl report {}` renders it again", state.run));
-            Ok(if code == ExitCode::Success { ExitCode::Failed } else { code })
+            output::note(&format!(
+                "help: `flowctl report {}` renders it again",
+                state.run
+            ));
+            Ok(if code == ExitCode::Success {
+                ExitCode::Failed
+            } else {
+                code
+            })
         }
     }
 }
 
 fn reporter(cx: &Cx, show: Show) -> Box<dyn Reporter> {
     let look = match show {
-        Show { output: StreamFormat::Jsonl, .. } => Look::Events,
+        Show {
+            output: StreamFormat::Jsonl,
+            ..
+        } => Look::Events,
         Show { quiet: true, .. } => Look::Nothing,
         Show { quiet: false, .. } if output::notes_on_terminal() && !cx.config.ci => Look::Drawn,
         Show { quiet: false, .. } => Look::Lines,
@@ -163,8 +208,10 @@ fn reporter(cx: &Cx, show: Show) -> Box<dyn Reporter> {
 
 /// The first signal cancels; the second stops waiting for what the first began.
 async fn stop_on_signals(handle: Handle) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         output::note("warning: signals cannot be heard; `flowctl cancel` stops the run");
         return;
     };
@@ -199,11 +246,19 @@ struct Consent(Handle);
 
 impl Reporter for Consent {
     fn on(&mut self, envelope: &Envelope, state: &RunState, _: &Live) {
-        let Event::StepStarted { step, .. } = &envelope.event else { return };
+        let Event::StepStarted { step, .. } = &envelope.event else {
+            return;
+        };
         let place = state.place(step.as_str());
-        if place.is_some_and(|place| matches!(state.plan.steps[place as usize].role, Role::Approval { .. })) {
+        if place.is_some_and(|place| {
+            matches!(state.plan.steps[place as usize].role, Role::Approval { .. })
+        }) {
             let (handle, step) = (self.0.clone(), step.to_string());
-            tokio::spawn(async move { handle.approve(step, format!("{} with --yes", config::user())).await });
+            tokio::spawn(async move {
+                handle
+                    .approve(step, format!("{} with --yes", config::user()))
+                    .await
+            });
         }
     }
 

@@ -19,7 +19,7 @@ pub enum Error {
         help: Option<String>,
     },
     /// Mistakes in an author's files.
-    #[error("{} in the files", mistakes(.0.len()))]
+    #[error("{} found", mistakes(.0.len()))]
     Invalid(Vec<Diagnostic>),
     /// The state cannot be used.
     #[error(transparent)]
@@ -53,12 +53,18 @@ pub enum Error {
 impl Error {
     /// Wrong usage.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: None }
+        Self::Usage {
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// Wrong usage, and what would be right.
     pub fn usage_with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: Some(help.into()) }
+        Self::Usage {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 
     /// Something that cannot be.
@@ -68,7 +74,10 @@ impl Error {
 
     /// The system refused.
     pub fn system(doing: impl Into<String>, source: std::io::Error) -> Self {
-        Self::System { doing: doing.into(), source }
+        Self::System {
+            doing: doing.into(),
+            source,
+        }
     }
 
     /// What the reader can do about it.
@@ -78,8 +87,12 @@ impl Error {
             Self::Usage { help, .. } => help.clone(),
             Self::Log(error) => error.help(),
             Self::Illegal(_) => Some("see what is left with `flowctl state check`".to_owned()),
-            Self::Holder(_) => Some("its version may differ from this one; `flowctl --version` tells".to_owned()),
-            Self::Bug(_) => Some("this is a bug in flowctl; please report it with this message".to_owned()),
+            Self::Holder(_) => {
+                Some("its version may differ from this one; `flowctl --version` tells".to_owned())
+            }
+            Self::Bug(_) => {
+                Some("this is a bug in flowctl; please report it with this message".to_owned())
+            }
             Self::Invalid(_) | Self::Output(_) | Self::System { .. } | Self::Closed => None,
         }
     }
@@ -88,10 +101,14 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage { .. } | Self::Invalid(_) | Self::Log(LogError::UnknownRun { .. }) => ExitCode::Usage,
-            Self::Log(LogError::Conflict { .. } | LogError::Unstorable { .. } | LogError::ReadingOnly { .. }) => {
-                ExitCode::Bug
+            Self::Usage { .. } | Self::Invalid(_) | Self::Log(LogError::UnknownRun { .. }) => {
+                ExitCode::Usage
             }
+            Self::Log(
+                LogError::Conflict { .. }
+                | LogError::Unstorable { .. }
+                | LogError::ReadingOnly { .. },
+            ) => ExitCode::Bug,
             Self::Log(_) | Self::Illegal(_) | Self::Holder(_) => ExitCode::State,
             Self::Output(_) | Self::System { .. } => ExitCode::Failed,
             Self::Closed => ExitCode::Success,

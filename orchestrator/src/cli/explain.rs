@@ -53,12 +53,17 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let run = choose::run(&reach, Some(&args.run)).await?;
         let held = reach.live() == Some(run.as_str());
         let mut teller = Teller::default();
-        reach.events(&run, |envelope| teller.hear(&envelope)).await?;
+        reach
+            .events(&run, |envelope| teller.hear(&envelope))
+            .await?;
         let (state, stories) = teller.finish()?;
         Ok((state, stories, held))
     })?;
     let wanted = match &args.step {
-        Some(given) => Some(choose::step(state.plan.steps.iter().map(|step| step.id.as_str()), given)?),
+        Some(given) => Some(choose::step(
+            state.plan.steps.iter().map(|step| step.id.as_str()),
+            given,
+        )?),
         None => None,
     };
     let steps: Vec<Explained> = explained(&state, stories, held)
@@ -91,7 +96,8 @@ impl Teller {
         }
         if let (Some(state), Event::RunResumed { .. }) = (&self.state, &envelope.event) {
             let said = resumed(state, envelope);
-            said.into_iter().for_each(|(place, text)| self.say(place, envelope, text));
+            said.into_iter()
+                .for_each(|(place, text)| self.say(place, envelope, text));
         }
         let folded = match &mut self.state {
             None => RunState::start(envelope).map(|state| self.state = Some(state)),
@@ -102,7 +108,13 @@ impl Teller {
             return;
         }
         let Some(state) = &self.state else { return };
-        let Some(place) = envelope.event.step().and_then(|step| state.place(step.as_str())) else { return };
+        let Some(place) = envelope
+            .event
+            .step()
+            .and_then(|step| state.place(step.as_str()))
+        else {
+            return;
+        };
         let place = place as usize;
         if let Event::StepStarted { attempt, .. } = &envelope.event {
             let why = why_started(state, place, *attempt);
@@ -112,7 +124,9 @@ impl Teller {
             self.say(place, envelope, text);
         } else if let Some(told) = tell(envelope, state) {
             self.say(place, envelope, told.text);
-            told.more.into_iter().for_each(|(_, more)| self.say(place, envelope, format!("  {more}")));
+            told.more
+                .into_iter()
+                .for_each(|(_, more)| self.say(place, envelope, format!("  {more}")));
         } else if let Event::StepSkipped { reason, .. } = &envelope.event {
             let text = format!("skipped: {}", crate::progress::skip_reason(reason));
             self.say(place, envelope, text);
@@ -120,7 +134,11 @@ impl Teller {
     }
 
     fn say(&mut self, place: usize, envelope: &Envelope, text: String) {
-        self.stories.entry(place).or_default().push(Told { seq: envelope.seq, at: envelope.at, text });
+        self.stories.entry(place).or_default().push(Told {
+            seq: envelope.seq,
+            at: envelope.at,
+            text,
+        });
     }
 
     fn finish(self) -> Result<(RunState, Stories), Error> {
@@ -134,7 +152,9 @@ impl Teller {
 
 /// What a resume means for each step, told before it is folded.
 fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(usize, String)> {
-    let Event::RunResumed { reopened, .. } = &envelope.event else { return Vec::new() };
+    let Event::RunResumed { reopened, .. } = &envelope.event else {
+        return Vec::new();
+    };
     let steps = state.steps().enumerate();
     let said = steps.filter_map(|(place, (step, record))| {
         let opened = reopened.contains(&step.id);
@@ -169,39 +189,63 @@ fn why_started(state: &RunState, place: usize, attempt: u32) -> String {
         0 => "it needs nothing".to_owned(),
         _ => format!("after {}", needs(state, &step.needs).join(", ")),
     };
-    let when = step.when.as_ref().map_or_else(String::new, |when| format!(", and `{when}` is true"));
+    let when = step
+        .when
+        .as_ref()
+        .map_or_else(String::new, |when| format!(", and `{when}` is true"));
     format!("attempt 1 started: {after}{when}")
 }
 
 fn needs(state: &RunState, needs: &[PlanNeed]) -> Vec<String> {
     let named = needs.iter().map(|need| {
         let id = &state.plan.steps[need.step as usize].id;
-        let word = StepWord::of(&state.plan.steps[need.step as usize], state.step(need.step), false);
+        let word = StepWord::of(
+            &state.plan.steps[need.step as usize],
+            state.step(need.step),
+            false,
+        );
         format!("{id} {}", word.as_str())
     });
     named.collect()
 }
 
 fn explained(state: &RunState, mut stories: Stories, held: bool) -> Vec<Explained> {
-    let steps = state.steps().enumerate().map(|(place, (step, record))| Explained {
-        id: step.id.to_string(),
-        kind: role_word(&step.role).to_owned(),
-        state: StepWord::of(step, record, held),
-        needs: needs(state, &step.needs),
-        story: stories.remove(&place).unwrap_or_else(|| not_yet(state, step)),
-    });
+    let steps = state
+        .steps()
+        .enumerate()
+        .map(|(place, (step, record))| Explained {
+            id: step.id.to_string(),
+            kind: role_word(&step.role).to_owned(),
+            state: StepWord::of(step, record, held),
+            needs: needs(state, &step.needs),
+            story: stories
+                .remove(&place)
+                .unwrap_or_else(|| not_yet(state, step)),
+        });
     steps.collect()
 }
 
 /// Nothing happened to the step: it says what it waits for.
 fn not_yet(state: &RunState, step: &PlanStep) -> Vec<Told> {
-    let open = step.needs.iter().filter(|need| state.step(need.step).state.outcome().is_none());
-    let open: Vec<&str> = open.map(|need| state.plan.steps[need.step as usize].id.as_str()).collect();
+    let open = step
+        .needs
+        .iter()
+        .filter(|need| state.step(need.step).state.outcome().is_none());
+    let open: Vec<&str> = open
+        .map(|need| state.plan.steps[need.step as usize].id.as_str())
+        .collect();
     let text = match open[..] {
         [] => "nothing happened to it yet; it waits for a free job or lock".to_owned(),
-        _ => format!("nothing happened to it yet; it waits for {}", open.join(", ")),
+        _ => format!(
+            "nothing happened to it yet; it waits for {}",
+            open.join(", ")
+        ),
     };
-    vec![Told { seq: state.next_seq, at: state.updated, text }]
+    vec![Told {
+        seq: state.next_seq,
+        at: state.updated,
+        text,
+    }]
 }
 
 fn text(state: &RunState, steps: &[Explained]) -> String {
@@ -210,14 +254,24 @@ fn text(state: &RunState, steps: &[Explained]) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("{} ({}): {}\n", step.id, step.kind, step.state.as_str()));
+        text.push_str(&format!(
+            "{} ({}): {}\n",
+            step.id,
+            step.kind,
+            step.state.as_str()
+        ));
         if !step.needs.is_empty() {
             text.push_str(&format!("  needs {}\n", step.needs.join(", ")));
         }
         for told in &step.story {
             let at = between(state.started, told.at);
             let seconds = at.as_secs();
-            let stamp = format!("{}:{:02}.{}", seconds / 60, seconds % 60, at.subsec_millis() / 100);
+            let stamp = format!(
+                "{}:{:02}.{}",
+                seconds / 60,
+                seconds % 60,
+                at.subsec_millis() / 100
+            );
             text.push_str(&format!("  {stamp:>7} {}\n", told.text));
         }
     }

@@ -41,7 +41,10 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         GraphFormat::Mermaid => output::data(&render::mermaid(&plan))?,
         GraphFormat::Json => {
             let steps = plan.steps.iter().map(|step| {
-                let needs = step.needs.iter().map(|need| json!({"step": plan.steps[need.step as usize].id, "is": need.is}));
+                let needs = step
+                    .needs
+                    .iter()
+                    .map(|need| json!({"step": plan.steps[need.step as usize].id, "is": need.is}));
                 json!({
                     "id": step.id, "kind": role_word(&step.role), "finally": step.teardown,
                     "needs": needs.collect::<Vec<_>>(),

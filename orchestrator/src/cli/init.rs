@@ -21,7 +21,10 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    let paths: Vec<PathBuf> = FILES.iter().map(|(name, _)| args.directory.join(name)).collect();
+    let paths: Vec<PathBuf> = FILES
+        .iter()
+        .map(|(name, _)| args.directory.join(name))
+        .collect();
     // All or none: half an example helps nobody.
     if let Some(there) = paths.iter().find(|path| path.exists()) {
         return Err(Error::usage_with_help(
@@ -48,12 +51,19 @@ mod tests {
     #[test]
     fn nothing_is_overwritten() {
         let directory = tempfile::tempdir().unwrap();
-        let args = || Args { directory: directory.path().to_path_buf() };
+        let args = || Args {
+            directory: directory.path().to_path_buf(),
+        };
         assert!(matches!(run(args()), Ok(ExitCode::Success)));
         let workflow = directory.path().join("workflows/example.yaml");
         std::fs::write(&workflow, "mine").unwrap();
         let error = run(args()).unwrap_err();
-        assert!(error.to_string().ends_with("workflows/example.yaml exists already"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("workflows/example.yaml exists already"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_to_string(&workflow).unwrap(), "mine");
     }
 }

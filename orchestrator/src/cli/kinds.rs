@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use flowctl_steps::Registry;
 use flowctl_steps::registry::KindEntry;
 use flowctl_steps::step::OnResume;
-use flowctl_steps::Registry;
 use flowctl_workflows::diagnostic::suggest;
 use serde_json::{Value, json};
 
@@ -29,10 +29,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let registry = Registry::standard();
     let Some(name) = args.kind else {
         match args.output {
-            Format::Json => output::json(&registry.iter().map(|entry| json!(entry.info)).collect::<Vec<_>>())?,
+            Format::Json => output::json(
+                &registry
+                    .iter()
+                    .map(|entry| json!(entry.info))
+                    .collect::<Vec<_>>(),
+            )?,
             Format::Text => {
-                let rows: Vec<Vec<String>> =
-                    registry.iter().map(|entry| vec![entry.info.name.to_owned(), entry.info.summary.to_owned()]).collect();
+                let rows: Vec<Vec<String>> = registry
+                    .iter()
+                    .map(|entry| vec![entry.info.name.to_owned(), entry.info.summary.to_owned()])
+                    .collect();
                 output::data(&table::render(&["KIND", "WHAT IT DOES"], &rows))?;
             }
         }
@@ -60,10 +67,18 @@ fn text(entry: &KindEntry, params: &Value, result: &Value) -> String {
     let info = &entry.info;
     let on_resume = match info.on_resume {
         OnResume::Repeats => "it is simply done again",
-        OnResume::Attaches => "what is in flight is found by the attempt's name and followed to its end",
-        OnResume::EndsAndRestarts => "what is in flight is found by the attempt's name, ended, and begun again",
+        OnResume::Attaches => {
+            "what is in flight is found by the attempt's name and followed to its end"
+        }
+        OnResume::EndsAndRestarts => {
+            "what is in flight is found by the attempt's name, ended, and begun again"
+        }
     };
-    let measures = if info.measures { "yes: `proves:` needs no `expect:`" } else { "no: `proves:` needs an `expect:`" };
+    let measures = if info.measures {
+        "yes: `proves:` needs no `expect:`"
+    } else {
+        "no: `proves:` needs an `expect:`"
+    };
     let mut text = format!("{}: {}\n\n", info.name, info.summary);
     for (title, words) in [
         ("effect", info.effect),
@@ -83,5 +98,10 @@ fn text(entry: &KindEntry, params: &Value, result: &Value) -> String {
 }
 
 fn indented(example: &str) -> String {
-    example.trim_matches('\n').lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    example
+        .trim_matches('\n')
+        .lines()
+        .map(|line| format!("  {line}").trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -44,7 +44,9 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let record = state.step(u32::try_from(place).unwrap_or(u32::MAX));
         let running = matches!(record.state, StepState::Running { attempt, .. } if args.attempt.is_none_or(|n| n == attempt));
         match &reach {
-            Reach::Holder(client) if running && client.hello.run == run.as_str() => live(client, &run, &args).await,
+            Reach::Holder(client) if running && client.hello.run == run.as_str() => {
+                live(client, &run, &args).await
+            }
             _ => kept(cx, &state, record, &args),
         }
     })?;
@@ -54,17 +56,25 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
 /// The lines of a step that runs in another process.
 async fn live(client: &Client, run: &RunId, args: &Args) -> Result<(), Error> {
     // Watched before asked for, so that no line falls between; the last ones may come twice.
-    let watch = if args.follow { Some(client.watch(run).await?) } else { None };
+    let watch = if args.follow {
+        Some(client.watch(run).await?)
+    } else {
+        None
+    };
     let lines = client.lines(run, &args.step).await?;
     if args.output == Format::Json && !args.follow {
-        return output::json(&json!({"run": run, "step": args.step, "running": true, "lines": lines}));
+        return output::json(
+            &json!({"run": run, "step": args.step, "running": true, "lines": lines}),
+        );
     }
     let print = |line: &str| match args.output {
         Format::Text => output::data(&format!("{line}\n")),
         Format::Json => output::json_line(&json!({ "line": line })),
     };
     lines.iter().try_for_each(|line| print(line))?;
-    let Some(mut watch) = watch else { return Ok(()) };
+    let Some(mut watch) = watch else {
+        return Ok(());
+    };
     let mut past = true;
     while let Some(item) = watch.next().await? {
         match item {
@@ -73,7 +83,10 @@ async fn live(client: &Client, run: &RunId, args: &Args) -> Result<(), Error> {
             // Only what is stored after the past was shown can end the step that runs now.
             Item::Doing(_) => past = false,
             Item::Event(envelope) => {
-                let of_step = envelope.event.step().is_some_and(|step| step.as_str() == args.step);
+                let of_step = envelope
+                    .event
+                    .step()
+                    .is_some_and(|step| step.as_str() == args.step);
                 if of_step && !past {
                     return Ok(());
                 }
@@ -90,9 +103,15 @@ fn kept(cx: &Cx, state: &RunState, record: &StepRecord, args: &Args) -> Result<(
         let message = match (record.attempts, args.attempt) {
             (0, _) => format!("step {} of {} has not started", args.step, state.run),
             (count, Some(attempt)) if attempt == 0 || attempt > count => {
-                format!("step {} of {} had {count} attempts, no attempt {attempt}", args.step, state.run)
+                format!(
+                    "step {} of {} had {count} attempts, no attempt {attempt}",
+                    args.step, state.run
+                )
             }
-            _ => format!("nothing is kept of attempt {attempt} of step {}: it did not end", args.step),
+            _ => format!(
+                "nothing is kept of attempt {attempt} of step {}: it did not end",
+                args.step
+            ),
         };
         return Err(Error::usage(message));
     };
@@ -101,7 +120,12 @@ fn kept(cx: &Cx, state: &RunState, record: &StepRecord, args: &Args) -> Result<(
     let texts: Vec<(&Evidence, String)> = evidence
         .iter()
         .filter(|evidence| evidence.media_type.starts_with("text/"))
-        .map(|evidence| Ok((evidence, String::from_utf8_lossy(&store.get(&evidence.sha256)?).into_owned())))
+        .map(|evidence| {
+            Ok((
+                evidence,
+                String::from_utf8_lossy(&store.get(&evidence.sha256)?).into_owned(),
+            ))
+        })
         .collect::<Result<_, Error>>()?;
     if args.output == Format::Json {
         let texts = texts.iter().map(|(evidence, text)| json!({"name": evidence.name, "sha256": evidence.sha256, "text": text}));
@@ -120,9 +144,19 @@ fn kept(cx: &Cx, state: &RunState, record: &StepRecord, args: &Args) -> Result<(
         }
     }
     if spoken.is_empty() {
-        let names: Vec<&str> = evidence.iter().map(|evidence| evidence.name.as_str()).collect();
-        let other = if names.is_empty() { String::new() } else { format!("; it kept {}", names.join(", ")) };
-        output::note(&format!("attempt {attempt} of step {} printed nothing{other}", args.step));
+        let names: Vec<&str> = evidence
+            .iter()
+            .map(|evidence| evidence.name.as_str())
+            .collect();
+        let other = if names.is_empty() {
+            String::new()
+        } else {
+            format!("; it kept {}", names.join(", "))
+        };
+        output::note(&format!(
+            "attempt {attempt} of step {} printed nothing{other}",
+            args.step
+        ));
     }
     Ok(())
 }
@@ -130,16 +164,29 @@ fn kept(cx: &Cx, state: &RunState, record: &StepRecord, args: &Args) -> Result<(
 /// The newest attempt that is over.
 fn last_attempt(record: &StepRecord) -> u32 {
     match record.state {
-        StepState::Running { .. } => record.failures.last().map_or(record.attempts, |failed| failed.attempt),
+        StepState::Running { .. } => record
+            .failures
+            .last()
+            .map_or(record.attempts, |failed| failed.attempt),
         _ => record.attempts,
     }
 }
 
 /// What an attempt kept; `None` when nothing is known of its end.
 fn evidence(record: &StepRecord, attempt: u32) -> Option<&[Evidence]> {
-    if let Some(failed) = record.failures.iter().find(|failed| failed.attempt == attempt) {
+    if let Some(failed) = record
+        .failures
+        .iter()
+        .find(|failed| failed.attempt == attempt)
+    {
         return Some(&failed.evidence);
     }
-    let succeeded = record.state == StepState::Succeeded && attempt == record.attempts && attempt > 0;
-    succeeded.then(|| record.result.as_ref().map_or(&[][..], |result| &result.evidence))
+    let succeeded =
+        record.state == StepState::Succeeded && attempt == record.attempts && attempt > 0;
+    succeeded.then(|| {
+        record
+            .result
+            .as_ref()
+            .map_or(&[][..], |result| &result.evidence)
+    })
 }

@@ -56,22 +56,28 @@ struct Cx {
 impl Cx {
     /// The state directory, whether it exists or not.
     fn state_directory(&self) -> Result<PathBuf, Error> {
-        self.config.state_directory(self.state.as_deref()).ok_or_else(|| {
-            Error::usage_with_help(
-                "there is no home directory to keep the state in",
-                "name a directory with --state or FLOWCTL_STATE",
-            )
-        })
+        self.config
+            .state_directory(self.state.as_deref())
+            .ok_or_else(|| {
+                Error::usage_with_help(
+                    "there is no home directory to keep the state in",
+                    "name a directory with --state or FLOWCTL_STATE",
+                )
+            })
     }
 
     /// Colour on standard error.
     fn paint_notes(&self) -> Paint {
-        Paint { color: !self.config.no_color && output::notes_on_terminal() }
+        Paint {
+            color: !self.config.no_color && output::notes_on_terminal(),
+        }
     }
 
     /// Colour on standard output.
     fn paint_data(&self) -> Paint {
-        Paint { color: !self.config.no_color && output::data_on_terminal() }
+        Paint {
+            color: !self.config.no_color && output::data_on_terminal(),
+        }
     }
 }
 
@@ -83,12 +89,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help that nobody reads is no error.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Success
+            };
         }
     };
     start_log(&config);
     say_when_panicking();
-    let cx = Cx { config, state: cli.state };
+    let cx = Cx {
+        config,
+        state: cli.state,
+    };
     match std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(&cx, cli.verb))) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
@@ -140,7 +153,10 @@ fn show(cx: &Cx, error: &Error) {
 
 /// flowctl's own log lines, for those who look for a fault in it.
 fn start_log(config: &Config) {
-    let filter = config.log.clone().unwrap_or_else(|| "flowctl=warn,flowctl_state=warn,flowctl_steps=warn".to_owned());
+    let filter = config
+        .log
+        .clone()
+        .unwrap_or_else(|| "flowctl=warn,flowctl_state=warn,flowctl_steps=warn".to_owned());
     let started = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr)

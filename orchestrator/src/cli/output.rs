@@ -43,10 +43,12 @@ pub fn data(text: &str) -> Result<(), Error> {
 /// As for [`data`].
 pub fn bytes(data: &[u8]) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    out.write_all(data).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Error::Closed,
-        _ => Error::Output(error),
-    })
+    out.write_all(data)
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Error::Closed,
+            _ => Error::Output(error),
+        })
 }
 
 /// Writes a value as one JSON document for people and programs.
@@ -54,7 +56,8 @@ pub fn bytes(data: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// As for [`data`].
 pub fn json(value: &impl Serialize) -> Result<(), Error> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| Error::bug(error.to_string()))?;
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| Error::bug(error.to_string()))?;
     text.push('\n');
     data(&text)
 }
@@ -95,5 +98,6 @@ pub fn asks_on_terminal() -> bool {
 /// The width of the terminal on standard error; 100 where there is none.
 #[must_use]
 pub fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(100, |size| usize::from(size.ws_col).clamp(40, 200))
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map_or(100, |size| usize::from(size.ws_col).clamp(40, 200))
 }

@@ -45,14 +45,22 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 
 /// Reads a workflow; every mistake in its files is in the error.
 pub(super) fn workflow(name: &str) -> Result<Workflow, Error> {
-    let roots = Roots { directory: PathBuf::from("workflows"), embedded: Memory::default() };
+    let roots = Roots {
+        directory: PathBuf::from("workflows"),
+        embedded: Memory::default(),
+    };
     let found = find(name, &roots).map_err(|mistake| Error::Invalid(vec![*mistake]))?;
-    let mut workflow =
-        load(found.source.as_ref(), &found.path, &Catalog(Registry::standard())).map_err(Error::Invalid)?;
+    let mut workflow = load(
+        found.source.as_ref(),
+        &found.path,
+        &Catalog(Registry::standard()),
+    )
+    .map_err(Error::Invalid)?;
     // A resume may start from another directory.
     if let Some(directory) = &workflow.directory {
-        let absolute = std::fs::canonicalize(directory)
-            .map_err(|error| Error::system(format!("find the workflow's directory {directory}"), error))?;
+        let absolute = std::fs::canonicalize(directory).map_err(|error| {
+            Error::system(format!("find the workflow's directory {directory}"), error)
+        })?;
         workflow.directory = Some(absolute.display().to_string());
     }
     Ok(workflow)
@@ -62,11 +70,18 @@ pub(super) fn workflow(name: &str) -> Result<Workflow, Error> {
 pub(super) fn prepare(cx: &Cx, what: &What) -> Result<Prepared, Error> {
     let workflow = workflow(&what.workflow)?;
     let target = target::choose(cx, what.target.as_deref(), &workflow)?;
-    let given = target.as_ref().map(|file| file.target.params.clone()).unwrap_or_default();
+    let given = target
+        .as_ref()
+        .map(|file| file.target.params.clone())
+        .unwrap_or_default();
     let params = bind_params(&workflow, &given, &what.params).map_err(Error::Invalid)?;
     let identity = target.as_ref().map(|file| file.identity.clone());
     let plan = dag::compile(&workflow, params, identity).map_err(Error::Invalid)?;
-    Ok(Prepared { workflow, target, plan })
+    Ok(Prepared {
+        workflow,
+        target,
+        plan,
+    })
 }
 
 /// The steps that `--only` names; each must be a step of the plan, or the `foreach` that makes some.
@@ -75,7 +90,10 @@ pub(super) fn only(plan: &Plan, names: &[String]) -> Result<Vec<StepId>, Error> 
     names
         .iter()
         .map(|name| {
-            let known = plan.steps.iter().any(|step| step.id.as_str() == name || base(step.id.as_str()) == *name);
+            let known = plan
+                .steps
+                .iter()
+                .any(|step| step.id.as_str() == name || base(step.id.as_str()) == *name);
             if !known {
                 choose::step(plan.steps.iter().map(|step| step.id.as_str()), name)?;
             }
@@ -89,8 +107,14 @@ pub(super) fn secret_names(plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for step in &plan.steps {
         target::secrets_named_in(&step.with, &mut names);
-        let probes = [step.verify.as_ref(), step.undo.as_ref().and_then(|undo| undo.by.as_ref())];
-        probes.into_iter().flatten().for_each(|probe| target::secrets_named_in(&probe.with, &mut names));
+        let probes = [
+            step.verify.as_ref(),
+            step.undo.as_ref().and_then(|undo| undo.by.as_ref()),
+        ];
+        probes
+            .into_iter()
+            .flatten()
+            .for_each(|probe| target::secrets_named_in(&probe.with, &mut names));
     }
     names.sort();
     names.dedup();

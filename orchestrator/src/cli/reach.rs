@@ -35,7 +35,9 @@ impl Reach {
     /// Gets at the state to look at it. `command` is what others are told who does.
     pub(super) async fn open(cx: &Cx, command: &str) -> Result<Self, Error> {
         let path = cx.state_directory()?;
-        let Some(directory) = StateDirectory::existing(&path) else { return Ok(Self::Nothing) };
+        let Some(directory) = StateDirectory::existing(&path) else {
+            return Ok(Self::Nothing);
+        };
         let now = SystemClock::new().now();
         let mut tries = TRIES;
         loop {
@@ -89,7 +91,11 @@ impl Reach {
     }
 
     /// Shows the stored events of a run.
-    pub(super) async fn events(&self, run: &RunId, mut visit: impl FnMut(Envelope)) -> Result<(), Error> {
+    pub(super) async fn events(
+        &self,
+        run: &RunId,
+        mut visit: impl FnMut(Envelope),
+    ) -> Result<(), Error> {
         match self {
             Reach::Holder(client) => Ok(client.events(run, visit).await?),
             Reach::Own(hold) => Ok(hold.log().replay(run, 0, &mut |envelope| {
@@ -140,7 +146,10 @@ pub(super) fn hold_to_write(cx: &Cx, command: &str) -> Result<Hold, Error> {
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused { status: 404 | 409, message } => Error::usage(message),
+            ClientError::Refused {
+                status: 404 | 409,
+                message,
+            } => Error::usage(message),
             ClientError::Refused { message, .. } => Error::Holder(format!("answers: {message}")),
             ClientError::Broken(_) => Error::Holder(error.to_string()),
         }

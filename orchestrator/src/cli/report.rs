@@ -44,10 +44,13 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let Some(document) = args.format else {
         let directory = StateDirectory::create(&cx.state_directory()?)?;
         let evidence = Arc::new(EvidenceStore::open(&directory.evidence())?);
-        let renderer = FileRenderer { directory: Box::new(move |run| directory.reports(run)), evidence };
-        let path = renderer.render(&state).map_err(|reason| {
-            Error::system("write the report", std::io::Error::other(reason))
-        })?;
+        let renderer = FileRenderer {
+            directory: Box::new(move |run| directory.reports(run)),
+            evidence,
+        };
+        let path = renderer
+            .render(&state)
+            .map_err(|reason| Error::system("write the report", std::io::Error::other(reason)))?;
         output::data(&format!("{path}\n"))?;
         return Ok(ExitCode::Success);
     };

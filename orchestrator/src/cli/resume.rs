@@ -8,8 +8,8 @@ use std::sync::Arc;
 use flowctl_state::event::RunOutcome;
 use flowctl_state::hold::Hold;
 use flowctl_state::run_state::{Phase, RunState};
-use flowctl_workflows::plan::Plan;
 use flowctl_workflows::TargetFile;
+use flowctl_workflows::plan::Plan;
 
 use super::Cx;
 use super::drive::{self, Show};
@@ -69,7 +69,11 @@ fn chosen(hold: &Hold, given: Option<&str>) -> Result<RunState, Error> {
     }
     for id in &ids {
         let state = server::replay(log, id)?;
-        if state.phase != (Phase::Finished { outcome: RunOutcome::Succeeded }) {
+        if state.phase
+            != (Phase::Finished {
+                outcome: RunOutcome::Succeeded,
+            })
+        {
             return Ok(state);
         }
     }
@@ -81,13 +85,16 @@ fn chosen(hold: &Hold, given: Option<&str>) -> Result<RunState, Error> {
 
 /// The credentials of the target that the run started on.
 fn target_of(cx: &Cx, plan: &Plan, flag: Option<&str>) -> Result<Option<TargetFile>, Error> {
-    let Some(identity) = &plan.target else { return Ok(None) };
+    let Some(identity) = &plan.target else {
+        return Ok(None);
+    };
     let path: PathBuf = match flag {
         Some(given) => target::path_of(given)?,
         None => target::path_of(&identity.name).map_err(|error| match error {
-            Error::Usage { message, .. } => {
-                Error::usage_with_help(message, "the run started on it; say where its file is now with --target")
-            }
+            Error::Usage { message, .. } => Error::usage_with_help(
+                message,
+                "the run started on it; say where its file is now with --target",
+            ),
             error => error,
         })?,
     };
@@ -107,8 +114,9 @@ fn files(hold: &Hold, plan: &Plan) -> Result<HashMap<String, Arc<str>>, Error> {
     plan.files
         .iter()
         .map(|file| {
-            let text = String::from_utf8(hold.evidence().get(&file.sha256)?)
-                .map_err(|_| Error::usage(format!("the stored text of {} is not text", file.path)))?;
+            let text = String::from_utf8(hold.evidence().get(&file.sha256)?).map_err(|_| {
+                Error::usage(format!("the stored text of {} is not text", file.path))
+            })?;
             Ok((file.path.clone(), Arc::from(text)))
         })
         .collect()

@@ -42,17 +42,29 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     if args.dry_run {
         return rehearse::show(cx, &prepared, &only, args.show.output);
     }
-    let Prepared { workflow, target, plan } = prepared;
+    let Prepared {
+        workflow,
+        target,
+        plan,
+    } = prepared;
     let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
     block_on(async {
-        let files: HashMap<String, Arc<str>> =
-            workflow.files.iter().map(|file| (file.path.clone(), Arc::clone(&file.text))).collect();
+        let files: HashMap<String, Arc<str>> = workflow
+            .files
+            .iter()
+            .map(|file| (file.path.clone(), Arc::clone(&file.text)))
+            .collect();
         // Before the event that refers to them, so that a resume finds them whatever happens next.
-        let texts: Vec<&[u8]> = workflow.files.iter().map(|file| file.text.as_bytes()).collect();
+        let texts: Vec<&[u8]> = workflow
+            .files
+            .iter()
+            .map(|file| file.text.as_bytes())
+            .collect();
         hold.evidence().put_all(&texts)?;
         let environment = drive::environment(cx, &hold, &plan, target, files).await?;
         let run = new_id(&plan.workflow)?;
-        let executor = Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
+        let executor =
+            Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
         let first = environment.log.log().read(&run)?;
         drive::drive(cx, &hold, environment, executor, args.show, first).await
     })
@@ -62,6 +74,10 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
 fn new_id(workflow: &WorkflowName) -> Result<RunId, Error> {
     let now = SystemClock::new().now();
     let name: String = workflow.as_str().chars().take(70).collect();
-    let id = format!("{name}-{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), rand::random::<u16>());
+    let id = format!(
+        "{name}-{}-{:04x}",
+        now.strftime("%Y%m%d-%H%M%S"),
+        rand::random::<u16>()
+    );
     RunId::new(id).map_err(|error| Error::bug(error.to_string()))
 }

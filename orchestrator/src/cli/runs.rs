@@ -21,7 +21,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let rows = block_on(async { Reach::open(cx, "flowctl runs").await?.runs(limit).await })?;
     match args.output {
         Format::Json => output::json(&rows)?,
@@ -30,7 +34,10 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         }
         Format::Text => {
             let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
-            output::data(&table::render(&["RUN", "STATE", "TARGET", "STEPS", "STARTED", "TOOK"], &rows))?;
+            output::data(&table::render(
+                &["RUN", "STATE", "TARGET", "STEPS", "STARTED", "TOOK"],
+                &rows,
+            ))?;
         }
     }
     Ok(ExitCode::Success)
@@ -39,14 +46,18 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
 fn row(run: &RunRow) -> Vec<String> {
     let state = match (&run.state, &run.error) {
         (Some(state), _) => state.as_str().to_owned(),
-        (None, error) => format!("unreadable: {}", shorten(error.as_deref().unwrap_or_default(), 60)),
+        (None, error) => format!(
+            "unreadable: {}",
+            shorten(error.as_deref().unwrap_or_default(), 60)
+        ),
     };
     vec![
         run.run.clone(),
         state,
         run.target.clone().unwrap_or_else(|| "-".to_owned()),
         format!("{}/{}", run.ended, run.steps),
-        run.started.map_or_else(String::new, |at| format!("{at:.0}")),
+        run.started
+            .map_or_else(String::new, |at| format!("{at:.0}")),
         match (run.started, run.finished) {
             (Some(start), Some(end)) => elapsed(between(start, end)),
             _ => "-".to_owned(),

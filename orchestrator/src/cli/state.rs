@@ -84,7 +84,8 @@ fn import_runs(cx: &Cx, file: &PathBuf, format: Format) -> Result<ExitCode, Erro
     let mut reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
-        let opened = File::open(file).map_err(|error| Error::system(format!("open {}", file.display()), error))?;
+        let opened = File::open(file)
+            .map_err(|error| Error::system(format!("open {}", file.display()), error))?;
         Box::new(BufReader::new(opened))
     };
     let hold = hold_to_write(cx, "flowctl state import")?;
@@ -93,11 +94,13 @@ fn import_runs(cx: &Cx, file: &PathBuf, format: Format) -> Result<ExitCode, Erro
     hold.directory().raise_epoch(imported.epoch)?;
     match format {
         Format::Json => {
-            let runs = imported.runs.iter().map(|(run, events)| json!({"run": run, "events": events}));
-            let problems = imported
-                .problems
+            let runs = imported
+                .runs
                 .iter()
-                .map(|problem| json!({"line": problem.line, "run": problem.run, "what": problem.what}));
+                .map(|(run, events)| json!({"run": run, "events": events}));
+            let problems = imported.problems.iter().map(
+                |problem| json!({"line": problem.line, "run": problem.run, "what": problem.what}),
+            );
             output::json(&json!({
                 "imported": runs.collect::<Vec<_>>(),
                 "present": imported.present,
@@ -116,7 +119,11 @@ fn import_runs(cx: &Cx, file: &PathBuf, format: Format) -> Result<ExitCode, Erro
     for problem in &imported.problems {
         output::note(&format!("error: line {}: {}", problem.line, problem.what));
     }
-    Ok(if imported.problems.is_empty() { ExitCode::Success } else { ExitCode::State })
+    Ok(if imported.problems.is_empty() {
+        ExitCode::Success
+    } else {
+        ExitCode::State
+    })
 }
 
 fn check_state(cx: &Cx, format: Format) -> Result<ExitCode, Error> {
@@ -134,13 +141,22 @@ fn check_state(cx: &Cx, format: Format) -> Result<ExitCode, Error> {
     match format {
         Format::Json => output::json(&checks.iter().map(as_json).collect::<Vec<_>>())?,
         Format::Text if checks.is_empty() => output::note("this state has no runs"),
-        Format::Text => checks.iter().try_for_each(|run| output::data(&as_text(run)))?,
+        Format::Text => checks
+            .iter()
+            .try_for_each(|run| output::data(&as_text(run)))?,
     }
-    Ok(if checks.iter().all(RunCheck::is_whole) { ExitCode::Success } else { ExitCode::State })
+    Ok(if checks.iter().all(RunCheck::is_whole) {
+        ExitCode::Success
+    } else {
+        ExitCode::State
+    })
 }
 
 fn as_json(run: &RunCheck) -> serde_json::Value {
-    let evidence = run.evidence.iter().map(|(seq, error)| json!({"seq": seq, "error": chain(error)}));
+    let evidence = run
+        .evidence
+        .iter()
+        .map(|(seq, error)| json!({"seq": seq, "error": chain(error)}));
     json!({
         "run": run.run,
         "whole": run.is_whole(),
@@ -153,7 +169,10 @@ fn as_json(run: &RunCheck) -> serde_json::Value {
 
 fn as_text(run: &RunCheck) -> String {
     let word = if run.is_whole() { "whole" } else { "damaged" };
-    let mut text = format!("{}: {word}, {} events, {} references to evidence\n", run.run, run.readable, run.references);
+    let mut text = format!(
+        "{}: {word}, {} events, {} references to evidence\n",
+        run.run, run.readable, run.references
+    );
     if let Some(damage) = &run.damage {
         text.push_str(&format!("  {}\n", chain(damage)));
     }

@@ -35,8 +35,13 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
 }
 
 fn text(view: &RunView, paint: Paint) -> String {
-    let on = view.target.as_ref().map_or_else(String::new, |target| format!(" on {target}"));
-    let took = view.finished.map_or_else(String::new, |end| format!(", took {}", elapsed(between(view.started, end))));
+    let on = view
+        .target
+        .as_ref()
+        .map_or_else(String::new, |target| format!(" on {target}"));
+    let took = view.finished.map_or_else(String::new, |end| {
+        format!(", took {}", elapsed(between(view.started, end)))
+    });
     let mood = match view.state {
         RunWord::Succeeded => Mood::Good,
         RunWord::Failed => Mood::Bad,
@@ -57,11 +62,17 @@ fn text(view: &RunView, paint: Paint) -> String {
         text.push_str(&format!("cancelled by {by}\n"));
     }
     if view.state == RunWord::Interrupted {
-        text.push_str(&format!("`flowctl resume {}` takes it up again\n", view.run));
+        text.push_str(&format!(
+            "`flowctl resume {}` takes it up again\n",
+            view.run
+        ));
     }
     let rows: Vec<Vec<String>> = view.steps.iter().map(row).collect();
     text.push('\n');
-    text.push_str(&table::render(&["STEP", "STATE", "ATTEMPTS", "TOOK", ""], &rows));
+    text.push_str(&table::render(
+        &["STEP", "STATE", "ATTEMPTS", "TOOK", ""],
+        &rows,
+    ));
     text
 }
 
@@ -76,5 +87,11 @@ fn row(step: &StepView) -> Vec<String> {
         (Some(error), None) => format!("last attempt: {}", error.message),
         (None, None) => String::new(),
     };
-    vec![step.id.clone(), step.state.as_str().to_owned(), step.attempts.to_string(), took, shorten(&detail, 90)]
+    vec![
+        step.id.clone(),
+        step.state.as_str().to_owned(),
+        step.attempts.to_string(),
+        took,
+        shorten(&detail, 90),
+    ]
 }

@@ -31,13 +31,15 @@ struct CriterionSummary {
 
 /// For programs.
 pub(super) fn json(state: &RunState, report: Option<&str>) -> Summary {
-    let criteria = report::verdicts(state).into_iter().map(|verdict| CriterionSummary {
-        id: verdict.criterion.id.to_string(),
-        objective: verdict.criterion.objective.clone(),
-        text: verdict.criterion.text.clone(),
-        verdict: verdict.verdict,
-        reason: verdict.reason,
-    });
+    let criteria = report::verdicts(state)
+        .into_iter()
+        .map(|verdict| CriterionSummary {
+            id: verdict.criterion.id.to_string(),
+            objective: verdict.criterion.objective.clone(),
+            text: verdict.criterion.text.clone(),
+            verdict: verdict.verdict,
+            reason: verdict.reason,
+        });
     Summary {
         run: RunView::of(state, None),
         criteria: criteria.collect(),
@@ -70,7 +72,12 @@ pub(super) fn text(state: &RunState, report: Option<&str>, paint: Paint) -> Stri
         RunWord::Failed => Mood::Bad,
         RunWord::Cancelled | RunWord::Interrupted | RunWord::Running => Mood::Doubt,
     };
-    text.push_str(&format!("{} {}: {}", paint.bold(state.run.as_str()), paint.mood(mood, word.as_str()), steps(state)));
+    text.push_str(&format!(
+        "{} {}: {}",
+        paint.bold(state.run.as_str()),
+        paint.mood(mood, word.as_str()),
+        steps(state)
+    ));
     if !verdicts.is_empty() {
         text.push_str(&format!("; criteria: {}", count(&verdicts)));
     }
@@ -96,7 +103,10 @@ fn criteria(verdicts: &[CriterionVerdict<'_>], paint: Paint) -> String {
         .collect();
     let plain = table::render(&["VERDICT", "", "CRITERION", "WHY"], &rows);
     let mut lines = plain.lines();
-    let mut text = lines.next().map(|line| format!("{line}\n")).unwrap_or_default();
+    let mut text = lines
+        .next()
+        .map(|line| format!("{line}\n"))
+        .unwrap_or_default();
     // Painted after the columns were measured.
     for (line, verdict) in lines.zip(verdicts) {
         let word = verdict.verdict.as_str();
@@ -117,9 +127,18 @@ fn mood(verdict: Verdict) -> Mood {
 }
 
 fn count(verdicts: &[CriterionVerdict<'_>]) -> String {
-    let order = [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive, Verdict::Inapplicable, Verdict::NotRun];
+    let order = [
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::Inconclusive,
+        Verdict::Inapplicable,
+        Verdict::NotRun,
+    ];
     let parts = order.into_iter().filter_map(|wanted| {
-        let count = verdicts.iter().filter(|verdict| verdict.verdict == wanted).count();
+        let count = verdicts
+            .iter()
+            .filter(|verdict| verdict.verdict == wanted)
+            .count();
         (count > 0).then(|| format!("{count} {wanted}"))
     });
     parts.collect::<Vec<_>>().join(", ")
@@ -138,8 +157,17 @@ fn steps(state: &RunState) -> String {
         counts[at] += 1;
     }
     let words = ["succeeded", "failed", "skipped", "cancelled", "not ended"];
-    let parts = counts.into_iter().zip(words).filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
+    let parts = counts
+        .into_iter()
+        .zip(words)
+        .filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     let total = state.plan.steps.len();
-    format!("{total} step{}, {}", if total == 1 { "" } else { "s" }, parts.join(", "))
+    format!(
+        "{total} step{}, {}",
+        if total == 1 { "" } else { "s" },
+        parts.join(", ")
+    )
 }

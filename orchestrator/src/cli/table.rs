@@ -67,7 +67,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_lines_end_without_blanks() {
-        let rows = vec![vec!["a".to_owned(), "é".to_owned()], vec!["long".to_owned(), String::new()]];
+        let rows = vec![
+            vec!["a".to_owned(), "é".to_owned()],
+            vec!["long".to_owned(), String::new()],
+        ];
         assert_eq!(render(&["x", "y"], &rows), "x     y\na     é\nlong\n");
     }
 
@@ -80,7 +83,8 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let shown = [350, 4_250, 187_000, 3_720_000].map(|millis| elapsed(Duration::from_millis(millis)));
+        let shown =
+            [350, 4_250, 187_000, 3_720_000].map(|millis| elapsed(Duration::from_millis(millis)));
         assert_eq!(shown, ["350ms", "4.2s", "3m07s", "1h02m"]);
     }
 }

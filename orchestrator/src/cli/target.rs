@@ -23,10 +23,22 @@ const DIRECTORY: &str = "targets";
 /// Shows how a target looks; nobody's platform.
 const EXAMPLE: &str = "example";
 /// Kinds that work without a platform.
-const GENERAL: &[&str] = &["noop", "shell", "process", "wait", "approval", "report", "http.check"];
+const GENERAL: &[&str] = &[
+    "noop",
+    "shell",
+    "process",
+    "wait",
+    "approval",
+    "report",
+    "http.check",
+];
 
 /// The target of a workflow: the one that is named, else the only one there is, if the workflow needs any.
-pub(super) fn choose(cx: &Cx, flag: Option<&str>, workflow: &Workflow) -> Result<Option<TargetFile>, Error> {
+pub(super) fn choose(
+    cx: &Cx,
+    flag: Option<&str>,
+    workflow: &Workflow,
+) -> Result<Option<TargetFile>, Error> {
     if let Some(name) = flag.or(cx.config.target.as_deref()) {
         return load(cx, &path_of(name)?).map(Some);
     }
@@ -54,17 +66,30 @@ pub(super) fn path_of(name: &str) -> Result<PathBuf, Error> {
         return Ok(path);
     }
     let known = names();
-    let help = suggest(name, known.iter().map(String::as_str))
-        .unwrap_or_else(|| format!("a target is a file in ./{DIRECTORY}/, or is given by its path"));
-    Err(Error::usage_with_help(format!("there is no target `{name}`: {} does not exist", path.display()), help))
+    let help = suggest(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
+        format!("a target is a file in ./{DIRECTORY}/, or is given by its path")
+    });
+    Err(Error::usage_with_help(
+        format!(
+            "there is no target `{name}`: {} does not exist",
+            path.display()
+        ),
+        help,
+    ))
 }
 
 /// Reads a target's file.
 pub(super) fn load(cx: &Cx, path: &Path) -> Result<TargetFile, Error> {
     let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let file = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let lookup = Lookup {
-        lab: cx.config.lab_directory().map(|lab| lab.display().to_string()),
+        lab: cx
+            .config
+            .lab_directory()
+            .map(|lab| lab.display().to_string()),
         home: cx.config.home().map(|home| home.display().to_string()),
         env: &config::variable,
     };
@@ -75,10 +100,19 @@ pub(super) fn load(cx: &Cx, path: &Path) -> Result<TargetFile, Error> {
 pub(super) fn needed_by(workflow: &Workflow) -> bool {
     let mentions = |text: &str| text.contains("target.") || text.contains("\"secret\"");
     workflow.all_steps().any(|step| {
-        let uses = [Some(&step.uses), step.verify.as_ref().map(|verify| &verify.uses)];
-        uses.into_iter().flatten().any(|kind| !GENERAL.contains(&kind.as_str()))
+        let uses = [
+            Some(&step.uses),
+            step.verify.as_ref().map(|verify| &verify.uses),
+        ];
+        uses.into_iter()
+            .flatten()
+            .any(|kind| !GENERAL.contains(&kind.as_str()))
             || mentions(&step.with.to_string())
-            || step.expect.iter().chain(&step.when).any(|text| mentions(text))
+            || step
+                .expect
+                .iter()
+                .chain(&step.when)
+                .any(|text| mentions(text))
     })
 }
 
@@ -108,7 +142,9 @@ pub(super) fn secrets_named_in(value: &Value, names: &mut Vec<String>) {
     match value {
         Value::Object(fields) => match (fields.len(), fields.get("secret")) {
             (1, Some(Value::String(name))) => names.push(name.clone()),
-            _ => fields.values().for_each(|field| secrets_named_in(field, names)),
+            _ => fields
+                .values()
+                .for_each(|field| secrets_named_in(field, names)),
         },
         Value::Array(items) => items.iter().for_each(|item| secrets_named_in(item, names)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -117,11 +153,11 @@ pub(super) fn secrets_named_in(value: &Value, names: &mut Vec<String>) {
 
 async fn read(target: Option<&Target>, source: &SecretSource) -> Result<String, String> {
     match source {
-        SecretSource::Env(name) => {
-            config::variable(name).ok_or_else(|| format!("the environment variable {name} is not set"))
-        }
+        SecretSource::Env(name) => config::variable(name)
+            .ok_or_else(|| format!("the environment variable {name} is not set")),
         SecretSource::File(path) => {
-            let mut text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+            let mut text =
+                std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
             if text.ends_with('\n') {
                 text.truncate(text.len() - 1);
             }
@@ -137,13 +173,20 @@ async fn read_from_cluster(target: Option<&Target>, path: &str) -> Result<String
     };
     let clients = Clients::new(target.cloned(), Secrets::default());
     let kube = clients.kube().await.map_err(|error| error.to_string())?;
-    let found = kube.get(&Resource::core("Secret", "secrets"), Some(namespace), name).await;
+    let found = kube
+        .get(&Resource::core("Secret", "secrets"), Some(namespace), name)
+        .await;
     let object = found
         .map_err(|error| error.to_string())?
         .ok_or_else(|| format!("there is no Secret `{name}` in namespace `{namespace}`"))?;
-    let encoded = object["data"][key].as_str().ok_or_else(|| format!("the Secret `{name}` has no key `{key}`"))?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| format!("the key `{key}` of the Secret `{name}` is not text"))
+    let encoded = object["data"][key]
+        .as_str()
+        .ok_or_else(|| format!("the Secret `{name}` has no key `{key}`"))?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .map_err(|error| error.to_string())?;
+    String::from_utf8(bytes)
+        .map_err(|_| format!("the key `{key}` of the Secret `{name}` is not text"))
 }
 
 /// The targets in the directory, sorted.

@@ -27,15 +27,21 @@ pub(super) struct Args {
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let mut mistakes: Vec<Diagnostic> = Vec::new();
     let target = match &args.target {
-        Some(name) => collect(target::path_of(name).and_then(|path| target::load(cx, &path)), &mut mistakes)?,
+        Some(name) => collect(
+            target::path_of(name).and_then(|path| target::load(cx, &path)),
+            &mut mistakes,
+        )?,
         None => None,
     };
     let mut good = Vec::new();
     for name in &args.workflows {
-        let Some(workflow) = collect(prepare::workflow(name), &mut mistakes)? else { continue };
+        let Some(workflow) = collect(prepare::workflow(name), &mut mistakes)? else {
+            continue;
+        };
         if let Some(file) = &target {
             let bound = bind_params(&workflow, &file.target.params, &[]);
-            let plan = bound.and_then(|params| dag::compile(&workflow, params, Some(file.identity.clone())));
+            let plan = bound
+                .and_then(|params| dag::compile(&workflow, params, Some(file.identity.clone())));
             if collect(plan.map_err(Error::Invalid), &mut mistakes)?.is_none() {
                 continue;
             }
@@ -51,17 +57,25 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     match args.output {
         Format::Json => output::json(&json!({"valid": valid, "diagnostics": mistakes}))?,
         Format::Text => {
-            good.iter().try_for_each(|line| output::data(&format!("{line}: valid\n")))?;
+            good.iter()
+                .try_for_each(|line| output::data(&format!("{line}: valid\n")))?;
             if !valid {
                 return Err(Error::Invalid(mistakes));
             }
         }
     }
-    Ok(if valid { ExitCode::Success } else { ExitCode::Usage })
+    Ok(if valid {
+        ExitCode::Success
+    } else {
+        ExitCode::Usage
+    })
 }
 
 /// Keeps mistakes for later, so that those of the next file are found too; other errors end the command.
-fn collect<T>(result: Result<T, Error>, mistakes: &mut Vec<Diagnostic>) -> Result<Option<T>, Error> {
+fn collect<T>(
+    result: Result<T, Error>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Invalid(found)) => {

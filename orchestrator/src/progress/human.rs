@@ -46,7 +46,11 @@ impl Human {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let total = screen.add(ProgressBar::new(0));
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
-        total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+        total.set_style(
+            style
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─"),
+        );
         Self {
             paint,
             screen,
@@ -68,13 +72,20 @@ impl Human {
         let mut text = String::new();
         for told in self.waiting.drain(..) {
             let mark = self.paint.mood(told.mood, &told.mark.to_string());
-            text.push_str(&format!("{mark} {} {}\n", self.paint.bold(&told.about), told.text));
+            text.push_str(&format!(
+                "{mark} {} {}\n",
+                self.paint.bold(&told.about),
+                told.text
+            ));
             for (mood, more) in told.more {
                 text.push_str(&format!("    {}\n", self.paint.mood(mood, &more)));
             }
         }
         if self.passed_over > 0 {
-            text.push_str(&format!("  … and {} more\n", std::mem::take(&mut self.passed_over)));
+            text.push_str(&format!(
+                "  … and {} more\n",
+                std::mem::take(&mut self.passed_over)
+            ));
         }
         // A terminal that went away is no reason to stop.
         let _ = self.screen.println(text.trim_end_matches('\n'));
@@ -87,28 +98,49 @@ impl Human {
             match &record.state {
                 StepState::Running { attempt, .. } => match &step.role {
                     Role::FanIn => {}
-                    Role::Approval { message } => running.push((place, format!("waits for approval: {message}"))),
+                    Role::Approval { message } => {
+                        running.push((place, format!("waits for approval: {message}")))
+                    }
                     Role::Kind(_) => {
                         let doing = live.doing(place).unwrap_or_default();
-                        let tries = if *attempt > 1 { format!("attempt {attempt} ") } else { String::new() };
+                        let tries = if *attempt > 1 {
+                            format!("attempt {attempt} ")
+                        } else {
+                            String::new()
+                        };
                         running.push((place, format!("{tries}{doing}")));
                     }
                 },
                 StepState::Backoff { attempt, .. } => {
-                    running.push((place, format!("attempt {attempt} failed, waits for the next")));
+                    running.push((
+                        place,
+                        format!("attempt {attempt} failed, waits for the next"),
+                    ));
                 }
                 StepState::Waiting => {}
-                StepState::Succeeded | StepState::Failed | StepState::Skipped(_) | StepState::Cancelled => ended += 1,
+                StepState::Succeeded
+                | StepState::Failed
+                | StepState::Skipped(_)
+                | StepState::Cancelled => ended += 1,
             }
         }
         let width = usize::from(self.screen_width());
         self.fit(running.len().min(LINES));
         for (line, (place, text)) in self.lines.iter().zip(&running) {
             let id = &state.plan.steps[*place as usize].id;
-            let ran = elapsed(self.since.get(place).map_or(Duration::ZERO, |since| now - *since));
+            let ran = elapsed(
+                self.since
+                    .get(place)
+                    .map_or(Duration::ZERO, |since| now - *since),
+            );
             let room = width.saturating_sub(id.as_str().chars().count() + ran.len() + 6);
             let text = shorten(text, room.max(10));
-            line.set_message(format!("  {} {} {}", self.paint.bold(id.as_str()), ran, self.paint.dim(&text)));
+            line.set_message(format!(
+                "  {} {} {}",
+                self.paint.bold(id.as_str()),
+                ran,
+                self.paint.dim(&text)
+            ));
         }
         let more = match running.len().saturating_sub(LINES) {
             0 => String::new(),
@@ -119,9 +151,14 @@ impl Human {
             (Phase::TearingDown { .. }, None) => " teardown,",
             (Phase::Running | Phase::Finished { .. }, None) => "",
         };
-        self.total.set_length(u64::try_from(state.plan.steps.len()).unwrap_or(u64::MAX));
+        self.total
+            .set_length(u64::try_from(state.plan.steps.len()).unwrap_or(u64::MAX));
         self.total.set_position(ended);
-        self.total.set_message(format!("steps,{phase} {} running{more}, {}", running.len(), elapsed(now - self.began)));
+        self.total.set_message(format!(
+            "steps,{phase} {} running{more}, {}",
+            running.len(),
+            elapsed(now - self.began)
+        ));
     }
 
     fn screen_width(&self) -> u16 {
@@ -136,8 +173,13 @@ impl Human {
             }
         }
         while self.lines.len() < wanted {
-            let line = self.screen.insert_before(&self.total, ProgressBar::new_spinner());
-            line.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            let line = self
+                .screen
+                .insert_before(&self.total, ProgressBar::new_spinner());
+            line.set_style(
+                ProgressStyle::with_template("{msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
             self.lines.push(line);
         }
     }
@@ -145,7 +187,11 @@ impl Human {
 
 impl Reporter for Human {
     fn on(&mut self, envelope: &Envelope, state: &RunState, live: &Live) {
-        if let Some(place) = envelope.event.step().and_then(|step| state.place(step.as_str())) {
+        if let Some(place) = envelope
+            .event
+            .step()
+            .and_then(|step| state.place(step.as_str()))
+        {
             if let Event::StepStarted { .. } = envelope.event {
                 self.since.insert(place, Instant::now());
             } else if state.step(place).state.outcome().is_some() {

@@ -40,15 +40,21 @@ pub struct Several(pub Vec<Box<dyn Reporter>>);
 
 impl Reporter for Several {
     fn on(&mut self, envelope: &Envelope, state: &RunState, live: &Live) {
-        self.0.iter_mut().for_each(|reporter| reporter.on(envelope, state, live));
+        self.0
+            .iter_mut()
+            .for_each(|reporter| reporter.on(envelope, state, live));
     }
 
     fn tick(&mut self, state: &RunState, live: &Live) {
-        self.0.iter_mut().for_each(|reporter| reporter.tick(state, live));
+        self.0
+            .iter_mut()
+            .for_each(|reporter| reporter.tick(state, live));
     }
 
     fn line(&mut self, step: &StepId, line: &str) {
-        self.0.iter_mut().for_each(|reporter| reporter.line(step, line));
+        self.0
+            .iter_mut()
+            .for_each(|reporter| reporter.line(step, line));
     }
 }
 

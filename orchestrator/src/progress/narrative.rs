@@ -37,7 +37,13 @@ pub struct Told {
 
 impl Told {
     fn new(mood: Mood, mark: char, about: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { mood, mark, about: about.into(), text: text.into(), more: Vec::new() }
+        Self {
+            mood,
+            mark,
+            about: about.into(),
+            text: text.into(),
+            more: Vec::new(),
+        }
     }
 }
 
@@ -46,16 +52,29 @@ impl Told {
 pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
     let took = |step: &str| {
         let record = state.record(step)?;
-        Some(crate::cli::table::elapsed(crate::cli::table::between(record.started?, envelope.at)))
+        Some(crate::cli::table::elapsed(crate::cli::table::between(
+            record.started?,
+            envelope.at,
+        )))
     };
     let told = match &envelope.event {
         Event::RunStarted { plan, jobs, .. } => {
-            let on = plan.target.as_ref().map_or_else(String::new, |target| format!(" on {}", target.name));
-            let text = format!("{} started{on}: {} steps, {jobs} jobs", plan.workflow, plan.steps.len());
+            let on = plan
+                .target
+                .as_ref()
+                .map_or_else(String::new, |target| format!(" on {}", target.name));
+            let text = format!(
+                "{} started{on}: {} steps, {jobs} jobs",
+                plan.workflow,
+                plan.steps.len()
+            );
             Told::new(Mood::Plain, '▸', envelope.run.as_str(), text)
         }
         Event::RunResumed { reopened, .. } => {
-            let done = state.steps().filter(|(_, record)| record.state.outcome().is_some()).count();
+            let done = state
+                .steps()
+                .filter(|(_, record)| record.state.outcome().is_some())
+                .count();
             let text = format!(
                 "resumed: {done} of {} steps are done, {} are tried again",
                 state.plan.steps.len(),
@@ -66,73 +85,149 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
         // Most steps end soon after; who draws running steps does so from the state.
         Event::StepStarted { .. } | Event::StepCheckpointed { .. } => return None,
         Event::StepSucceeded { step, findings, .. } => {
-            if state.place(step.as_str()).is_some_and(|at| state.plan.steps[at as usize].role == Role::FanIn) {
+            if state
+                .place(step.as_str())
+                .is_some_and(|at| state.plan.steps[at as usize].role == Role::FanIn)
+            {
                 return None;
             }
             let attempts = state.record(step.as_str()).map_or(1, |record| record.tries);
-            let tries = if attempts > 1 { format!(" at attempt {attempts}") } else { String::new() };
+            let tries = if attempts > 1 {
+                format!(" at attempt {attempts}")
+            } else {
+                String::new()
+            };
             let took = took(step.as_str()).map_or_else(String::new, |took| format!(" in {took}"));
-            let mut told = Told::new(Mood::Good, '✓', step.as_str(), format!("succeeded{took}{tries}"));
+            let mut told = Told::new(
+                Mood::Good,
+                '✓',
+                step.as_str(),
+                format!("succeeded{took}{tries}"),
+            );
             told.more = findings.iter().map(finding).collect();
             told
         }
-        Event::StepFailed { step, attempt, failure: why, retry_in, .. } => match retry_in {
+        Event::StepFailed {
+            step,
+            attempt,
+            failure: why,
+            retry_in,
+            ..
+        } => match retry_in {
             Some(millis) => {
                 let next = Span::from_millis(*millis);
                 let text = format!("attempt {attempt} failed, next in {next}: {}", failure(why));
                 Told::new(Mood::Doubt, '↻', step.as_str(), text)
             }
             None => {
-                let mut told = Told::new(Mood::Bad, '✗', step.as_str(), format!("failed: {}", failure(why)));
-                told.more = why.help.iter().map(|help| (Mood::Plain, format!("help: {help}"))).collect();
+                let mut told = Told::new(
+                    Mood::Bad,
+                    '✗',
+                    step.as_str(),
+                    format!("failed: {}", failure(why)),
+                );
+                told.more = why
+                    .help
+                    .iter()
+                    .map(|help| (Mood::Plain, format!("help: {help}")))
+                    .collect();
                 told
             }
         },
-        Event::StepSkipped { reason: SkipReason::NotSelected, .. } => return None,
-        Event::StepSkipped { step, reason } => {
-            Told::new(Mood::Plain, '○', step.as_str(), format!("skipped: {}", skip_reason(reason)))
-        }
+        Event::StepSkipped {
+            reason: SkipReason::NotSelected,
+            ..
+        } => return None,
+        Event::StepSkipped { step, reason } => Told::new(
+            Mood::Plain,
+            '○',
+            step.as_str(),
+            format!("skipped: {}", skip_reason(reason)),
+        ),
         Event::StepCancelled { step } => Told::new(Mood::Doubt, '○', step.as_str(), "cancelled"),
-        Event::StepRechecked { step, holds: true, reason } => {
-            Told::new(Mood::Good, '✓', step.as_str(), format!("still holds: {reason}"))
-        }
-        Event::StepRechecked { step, holds: false, reason } => {
-            Told::new(Mood::Doubt, '↻', step.as_str(), format!("no longer holds, so it runs again: {reason}"))
-        }
+        Event::StepRechecked {
+            step,
+            holds: true,
+            reason,
+        } => Told::new(
+            Mood::Good,
+            '✓',
+            step.as_str(),
+            format!("still holds: {reason}"),
+        ),
+        Event::StepRechecked {
+            step,
+            holds: false,
+            reason,
+        } => Told::new(
+            Mood::Doubt,
+            '↻',
+            step.as_str(),
+            format!("no longer holds, so it runs again: {reason}"),
+        ),
         Event::ApprovalGranted { step, by } => {
             Told::new(Mood::Good, '✓', step.as_str(), format!("approved by {by}"))
         }
-        Event::UndoStarted { step, .. } => Told::new(Mood::Plain, '↶', step.as_str(), "is being undone"),
+        Event::UndoStarted { step, .. } => {
+            Told::new(Mood::Plain, '↶', step.as_str(), "is being undone")
+        }
         Event::StepUndone { step, detail } => {
             Told::new(Mood::Good, '↶', step.as_str(), format!("undone: {detail}"))
         }
-        Event::UndoFailed { step, failure: why, .. } => {
-            let mut told = Told::new(Mood::Bad, '✗', step.as_str(), format!("undo failed: {}", failure(why)));
-            told.more = why.help.iter().map(|help| (Mood::Plain, format!("help: {help}"))).collect();
+        Event::UndoFailed {
+            step, failure: why, ..
+        } => {
+            let mut told = Told::new(
+                Mood::Bad,
+                '✗',
+                step.as_str(),
+                format!("undo failed: {}", failure(why)),
+            );
+            told.more = why
+                .help
+                .iter()
+                .map(|help| (Mood::Plain, format!("help: {help}")))
+                .collect();
             told
         }
-        Event::CancelRequested { by } => {
-            Told::new(Mood::Doubt, '■', envelope.run.as_str(), format!("is being cancelled by {by}"))
-        }
+        Event::CancelRequested { by } => Told::new(
+            Mood::Doubt,
+            '■',
+            envelope.run.as_str(),
+            format!("is being cancelled by {by}"),
+        ),
         Event::TeardownStarted { .. } if !needs_teardown(state) => return None,
-        Event::TeardownStarted { .. } => {
-            Told::new(Mood::Plain, '▸', envelope.run.as_str(), "teardown: undos and `finally:`")
-        }
+        Event::TeardownStarted { .. } => Told::new(
+            Mood::Plain,
+            '▸',
+            envelope.run.as_str(),
+            "teardown: undos and `finally:`",
+        ),
         Event::RunFinished { outcome } => {
-            let took = crate::cli::table::elapsed(crate::cli::table::between(state.started, envelope.at));
+            let took =
+                crate::cli::table::elapsed(crate::cli::table::between(state.started, envelope.at));
             let (mood, mark, word) = match outcome {
                 RunOutcome::Succeeded => (Mood::Good, '✓', "succeeded"),
                 RunOutcome::Failed => (Mood::Bad, '✗', "failed"),
                 RunOutcome::Cancelled => (Mood::Doubt, '■', "cancelled"),
             };
-            Told::new(mood, mark, envelope.run.as_str(), format!("{word} after {took}"))
+            Told::new(
+                mood,
+                mark,
+                envelope.run.as_str(),
+                format!("{word} after {took}"),
+            )
         }
     };
     Some(told)
 }
 
 fn needs_teardown(state: &RunState) -> bool {
-    state.plan.steps.iter().any(|step| step.teardown || step.undo.is_some())
+    state
+        .plan
+        .steps
+        .iter()
+        .any(|step| step.teardown || step.undo.is_some())
 }
 
 fn finding(finding: &Finding) -> (Mood, String) {
@@ -143,8 +238,15 @@ fn finding(finding: &Finding) -> (Mood, String) {
     };
     // The reason of an `expect:` quotes it.
     let quoted = finding.reason.contains(&finding.about);
-    let about = if quoted { String::new() } else { format!("{}: ", finding.about) };
-    (mood, format!("{} {about}{}", finding.verdict, finding.reason))
+    let about = if quoted {
+        String::new()
+    } else {
+        format!("{}: ", finding.about)
+    };
+    (
+        mood,
+        format!("{} {about}{}", finding.verdict, finding.reason),
+    )
 }
 
 /// A failure in one line: its message, then class and code.
@@ -165,7 +267,9 @@ pub fn failure(failure: &Failure) -> String {
 pub fn skip_reason(reason: &SkipReason) -> String {
     match reason {
         SkipReason::Condition => "its `when:` is false".to_owned(),
-        SkipReason::Need { step, outcome } => format!("it needs {step}, which {}", outcome_word(*outcome)),
+        SkipReason::Need { step, outcome } => {
+            format!("it needs {step}, which {}", outcome_word(*outcome))
+        }
         SkipReason::Gate { step } => format!("{step} is a gate, and a criterion of it FAILs"),
         SkipReason::RunStopped { step } => format!("{step} failed and stopped the run"),
         SkipReason::NotSelected => "`--only` named other steps".to_owned(),

@@ -38,12 +38,22 @@ impl Plain {
     /// Writes to `out`.
     #[must_use]
     pub fn new(paint: Paint, out: Box<dyn Write + Send>) -> Self {
-        Self { paint, out, running: HashMap::new(), last: (Duration::ZERO, None) }
+        Self {
+            paint,
+            out,
+            running: HashMap::new(),
+            last: (Duration::ZERO, None),
+        }
     }
 
     fn write(&mut self, at: Duration, text: &str) {
         let seconds = at.as_secs();
-        let stamp = format!("{:>3}:{:02}.{}", seconds / 60, seconds % 60, at.subsec_millis() / 100);
+        let stamp = format!(
+            "{:>3}:{:02}.{}",
+            seconds / 60,
+            seconds % 60,
+            at.subsec_millis() / 100
+        );
         // A view that cannot be written is no reason to stop.
         let _ = writeln!(self.out, "{} {text}", self.paint.dim(&stamp));
     }
@@ -54,19 +64,36 @@ impl Reporter for Plain {
         let at = between(state.started, envelope.at);
         let now = Instant::now();
         self.last = (at, Some(now));
-        if let Some(place) = envelope.event.step().and_then(|step| state.place(step.as_str())) {
+        if let Some(place) = envelope
+            .event
+            .step()
+            .and_then(|step| state.place(step.as_str()))
+        {
             if let Event::StepStarted { .. } = envelope.event {
-                self.running.insert(place, Watched { since: now, mentioned: None, said: String::new() });
+                self.running.insert(
+                    place,
+                    Watched {
+                        since: now,
+                        mentioned: None,
+                        said: String::new(),
+                    },
+                );
             } else if !matches!(state.step(place).state, StepState::Running { .. }) {
                 self.running.remove(&place);
             }
         }
-        let Some(told) = tell(envelope, state) else { return };
+        let Some(told) = tell(envelope, state) else {
+            return;
+        };
         let mark = self.paint.mood(told.mood, &told.mark.to_string());
         self.write(at, &format!("{mark} {}: {}", told.about, told.text));
         for (mood, text) in told.more {
             let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-            let word = if mood == Mood::Plain { word.to_owned() } else { self.paint.mood(mood, word) };
+            let word = if mood == Mood::Plain {
+                word.to_owned()
+            } else {
+                self.paint.mood(mood, word)
+            };
             self.write(at, &format!("    {word} {rest}"));
         }
     }
@@ -75,18 +102,29 @@ impl Reporter for Plain {
         let now = Instant::now();
         let mut due: Vec<(u32, String)> = Vec::new();
         for (place, watched) in &mut self.running {
-            let silence = watched.mentioned.map_or(now - watched.since, |mentioned| now - mentioned);
-            let wait = if watched.mentioned.is_some() { REMIND } else { ANNOUNCE };
+            let silence = watched
+                .mentioned
+                .map_or(now - watched.since, |mentioned| now - mentioned);
+            let wait = if watched.mentioned.is_some() {
+                REMIND
+            } else {
+                ANNOUNCE
+            };
             if silence < wait {
                 continue;
             }
             let doing = live.doing(*place).unwrap_or_default();
             let running = elapsed(now - watched.since);
-            let text = match (&watched.mentioned, doing.is_empty() || doing == watched.said) {
+            let text = match (
+                &watched.mentioned,
+                doing.is_empty() || doing == watched.said,
+            ) {
                 (None, true) => "started".to_owned(),
                 (None, false) => format!("started: {}", shorten(doing, 120)),
                 (Some(_), true) => format!("still running after {running}"),
-                (Some(_), false) => format!("still running after {running}: {}", shorten(doing, 120)),
+                (Some(_), false) => {
+                    format!("still running after {running}: {}", shorten(doing, 120))
+                }
             };
             doing.clone_into(&mut watched.said);
             watched.mentioned = Some(now);

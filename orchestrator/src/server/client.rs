@@ -46,11 +46,14 @@ impl Client {
     /// # Errors
     /// [`LogError::Io`] when the socket's path cannot be had; [`Error`] when somebody listens and does not answer.
     pub async fn connect(directory: &StateDirectory) -> Result<Option<Self>, Error> {
-        let socket = directory.socket().map_err(|error: LogError| Error::Broken(error.to_string()))?;
+        let socket = directory
+            .socket()
+            .map_err(|error: LogError| Error::Broken(error.to_string()))?;
         if !socket.path().exists() {
             return Ok(None);
         }
-        let builder = flowctl_steps::clients::http::builder(None).map_err(|error| Error::Broken(error.to_string()))?;
+        let builder = flowctl_steps::clients::http::builder(None)
+            .map_err(|error| Error::Broken(error.to_string()))?;
         let http = builder
             .no_proxy()
             .unix_socket(socket.path())
@@ -61,7 +64,11 @@ impl Client {
             Err(error) if error.is_connect() => Ok(None),
             answer => {
                 let hello = read(answer).await?;
-                Ok(Some(Self { http, _socket: socket, hello }))
+                Ok(Some(Self {
+                    http,
+                    _socket: socket,
+                    hello,
+                }))
             }
         }
     }
@@ -107,14 +114,22 @@ impl Client {
     /// # Errors
     /// [`Error`], also in the middle.
     pub async fn events(&self, run: &RunId, mut visit: impl FnMut(Envelope)) -> Result<(), Error> {
-        let answer = accepted(self.http.get(url(&format!("runs/{run}/events"))).send().await).await?;
+        let answer = accepted(
+            self.http
+                .get(url(&format!("runs/{run}/events")))
+                .send()
+                .await,
+        )
+        .await?;
         let mut lines = Lines::new(answer);
         while let Some(line) = lines.next().await? {
             match serde_json::from_slice(&line) {
                 Ok(envelope) => visit(envelope),
                 Err(error) => {
                     let refusal: Result<Refusal, _> = serde_json::from_slice(&line);
-                    return Err(Error::Broken(refusal.map_or(error.to_string(), |refusal| refusal.error)));
+                    return Err(Error::Broken(
+                        refusal.map_or(error.to_string(), |refusal| refusal.error),
+                    ));
                 }
             }
         }
@@ -126,7 +141,13 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn watch(&self, run: &RunId) -> Result<Watch, Error> {
-        let answer = accepted(self.http.get(url(&format!("runs/{run}/watch"))).send().await).await?;
+        let answer = accepted(
+            self.http
+                .get(url(&format!("runs/{run}/watch")))
+                .send()
+                .await,
+        )
+        .await?;
         Ok(Watch(Lines::new(answer)))
     }
 
@@ -135,8 +156,18 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn export(&self, run: &RunId) -> Result<Vec<u8>, Error> {
-        let answer = accepted(self.http.get(url(&format!("runs/{run}/export"))).send().await).await?;
-        answer.bytes().await.map(|bytes| bytes.to_vec()).map_err(broken)
+        let answer = accepted(
+            self.http
+                .get(url(&format!("runs/{run}/export")))
+                .send()
+                .await,
+        )
+        .await?;
+        answer
+            .bytes()
+            .await
+            .map(|bytes| bytes.to_vec())
+            .map_err(broken)
     }
 
     /// Asks a run to stop.
@@ -144,7 +175,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] when that run is not under way.
     pub async fn cancel(&self, run: &RunId, by: String) -> Result<(), Error> {
-        self.post(&format!("runs/{run}/cancel"), &Asked { by }).await
+        self.post(&format!("runs/{run}/cancel"), &Asked { by })
+            .await
     }
 
     /// Approves a step.
@@ -152,7 +184,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] when it does not wait for that.
     pub async fn approve(&self, run: &RunId, step: String, by: String) -> Result<(), Error> {
-        self.post(&format!("runs/{run}/approve"), &Approval { step, by }).await
+        self.post(&format!("runs/{run}/approve"), &Approval { step, by })
+            .await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
@@ -160,7 +193,9 @@ impl Client {
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        accepted(self.http.post(url(path)).json(body).send().await).await.map(drop)
+        accepted(self.http.post(url(path)).json(body).send().await)
+            .await
+            .map(drop)
     }
 }
 
@@ -173,8 +208,12 @@ impl Watch {
     /// # Errors
     /// [`Error::Broken`].
     pub async fn next(&mut self) -> Result<Option<Item>, Error> {
-        let Some(line) = self.0.next().await? else { return Ok(None) };
-        serde_json::from_slice(&line).map(Some).map_err(|error| Error::Broken(error.to_string()))
+        let Some(line) = self.0.next().await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&line)
+            .map(Some)
+            .map_err(|error| Error::Broken(error.to_string()))
     }
 }
 
@@ -187,13 +226,20 @@ struct Lines {
 
 impl Lines {
     fn new(answer: reqwest::Response) -> Self {
-        Self { answer, buffer: Vec::new(), start: 0 }
+        Self {
+            answer,
+            buffer: Vec::new(),
+            start: 0,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut searched = self.start;
         loop {
-            if let Some(at) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+            if let Some(at) = self.buffer[searched..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+            {
                 let end = searched + at;
                 let line = self.buffer[self.start..end].to_vec();
                 self.start = end + 1;
@@ -212,7 +258,8 @@ impl Lines {
 
 fn url(path: &str) -> reqwest::Url {
     let base = "http://flowctl/v1/";
-    let joined = reqwest::Url::parse(&format!("{base}{path}")).or_else(|_| reqwest::Url::parse(base));
+    let joined =
+        reqwest::Url::parse(&format!("{base}{path}")).or_else(|_| reqwest::Url::parse(base));
     joined.unwrap_or_else(|_| unreachable!("the base is a URL"))
 }
 
@@ -220,7 +267,9 @@ fn broken(error: reqwest::Error) -> Error {
     Error::Broken(flowctl_steps::clients::http::chain(&error))
 }
 
-async fn accepted(answer: Result<reqwest::Response, reqwest::Error>) -> Result<reqwest::Response, Error> {
+async fn accepted(
+    answer: Result<reqwest::Response, reqwest::Error>,
+) -> Result<reqwest::Response, Error> {
     let answer = answer.map_err(broken)?;
     let status = answer.status();
     if status.is_success() {
@@ -228,9 +277,14 @@ async fn accepted(answer: Result<reqwest::Response, reqwest::Error>) -> Result<r
     }
     let refusal: Result<Refusal, _> = answer.json().await;
     let message = refusal.map_or_else(|_| format!("answered {status}"), |refusal| refusal.error);
-    Err(Error::Refused { status: status.as_u16(), message })
+    Err(Error::Refused {
+        status: status.as_u16(),
+        message,
+    })
 }
 
-async fn read<T: DeserializeOwned>(answer: Result<reqwest::Response, reqwest::Error>) -> Result<T, Error> {
+async fn read<T: DeserializeOwned>(
+    answer: Result<reqwest::Response, reqwest::Error>,
+) -> Result<T, Error> {
     accepted(answer).await?.json().await.map_err(broken)
 }

@@ -58,7 +58,11 @@ pub fn newest_first(log: &dyn EventLog) -> Result<Vec<RunId>, LogError> {
 ///
 /// # Errors
 /// What the log says of the list itself.
-pub fn list(log: &dyn EventLog, live: Option<&RunId>, limit: usize) -> Result<Vec<RunRow>, LogError> {
+pub fn list(
+    log: &dyn EventLog,
+    live: Option<&RunId>,
+    limit: usize,
+) -> Result<Vec<RunRow>, LogError> {
     let rows = log.runs()?.into_iter().take(limit);
     Ok(rows
         .map(|row| match replay(log, &row.run) {

@@ -139,9 +139,15 @@ async fn hello(State(shared): State<Shared>) -> impl IntoResponse {
     })
 }
 
-async fn runs(State(shared): State<Shared>, Query(Limit { limit }): Query<Limit>) -> Result<Response, Refused> {
+async fn runs(
+    State(shared): State<Shared>,
+    Query(Limit { limit }): Query<Limit>,
+) -> Result<Response, Refused> {
     let live = shared.run.clone();
-    let rows = reading(&shared, move |log| Ok(history::list(log, Some(&live), limit)?)).await?;
+    let rows = reading(&shared, move |log| {
+        Ok(history::list(log, Some(&live), limit)?)
+    })
+    .await?;
     Ok(axum::Json(rows).into_response())
 }
 
@@ -150,10 +156,16 @@ async fn ids(State(shared): State<Shared>) -> Result<Response, Refused> {
     Ok(axum::Json(ids).into_response())
 }
 
-async fn status(State(shared): State<Shared>, Path(run): Path<String>) -> Result<Response, Refused> {
+async fn status(
+    State(shared): State<Shared>,
+    Path(run): Path<String>,
+) -> Result<Response, Refused> {
     let run = run_id(run)?;
     if run == shared.run
-        && let Some(view) = shared.handle.inspect(|state, live| RunView::of(state, Some(live))).await
+        && let Some(view) = shared
+            .handle
+            .inspect(|state, live| RunView::of(state, Some(live)))
+            .await
     {
         return Ok(axum::Json(view).into_response());
     }
@@ -172,13 +184,20 @@ async fn events(
         let mut closed = false;
         let read = log.replay(&run, from, &mut |envelope| {
             closed = serde_json::to_vec(&envelope).is_ok_and(|line| !send(line));
-            if closed { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+            if closed {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
         });
         read.map_err(|error| error.to_string())
     }))
 }
 
-async fn export_run(State(shared): State<Shared>, Path(run): Path<String>) -> Result<Response, Refused> {
+async fn export_run(
+    State(shared): State<Shared>,
+    Path(run): Path<String>,
+) -> Result<Response, Refused> {
     let run = run_id(run)?;
     known(&shared, &run).await?;
     let text = reading(&shared, move |log| {
@@ -186,7 +205,11 @@ async fn export_run(State(shared): State<Shared>, Path(run): Path<String>) -> Re
         export::export(log, &run, &mut text)?;
         Ok(text)
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], text.await?).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        text.await?,
+    )
+        .into_response())
 }
 
 async fn watch_run(
@@ -210,7 +233,10 @@ async fn lines(
         let place = state.place(&step)?;
         Some(live.lines(place).map(str::to_owned).collect::<Vec<_>>())
     });
-    let lines = lines.await.flatten().ok_or_else(|| Refused::Unknown("there is no such step".to_owned()))?;
+    let lines = lines
+        .await
+        .flatten()
+        .ok_or_else(|| Refused::Unknown("there is no such step".to_owned()))?;
     Ok(axum::Json(lines).into_response())
 }
 
@@ -221,7 +247,10 @@ async fn cancel(
 ) -> Result<Response, Refused> {
     let run = run_id(run)?;
     if run != shared.run {
-        return Err(Refused::Conflict(format!("run {run} is not under way; {} is", shared.run)));
+        return Err(Refused::Conflict(format!(
+            "run {run} is not under way; {} is",
+            shared.run
+        )));
     }
     shared.handle.cancel(by);
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -236,12 +265,17 @@ async fn approve(
     if run == shared.run && shared.handle.approve(step.clone(), by).await {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Err(Refused::Conflict(format!("step {step} of run {run} does not wait for an approval")))
+    Err(Refused::Conflict(format!(
+        "step {step} of run {run} does not wait for an approval"
+    )))
 }
 
 async fn known(shared: &Shared, run: &RunId) -> Result<(), Refused> {
     let run = run.clone();
-    reading(shared, move |log| Ok(log.records(&run, 0, &mut |_, _| std::ops::ControlFlow::Break(()))?)).await
+    reading(shared, move |log| {
+        Ok(log.records(&run, 0, &mut |_, _| std::ops::ControlFlow::Break(()))?)
+    })
+    .await
 }
 
 fn ndjson(body: Body) -> Response {
@@ -252,7 +286,9 @@ fn ndjson(body: Body) -> Response {
 /// a last line, since the status has gone out by then.
 fn streaming(
     log: Arc<dyn EventLog>,
-    read: impl FnOnce(&dyn EventLog, &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), String> + Send + 'static,
+    read: impl FnOnce(&dyn EventLog, &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), String>
+    + Send
+    + 'static,
 ) -> Response {
     let (sender, mut receiver) = mpsc::channel::<Bytes>(64);
     tokio::task::spawn_blocking(move || {
@@ -265,6 +301,10 @@ fn streaming(
             send(refusal);
         }
     });
-    let stream = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|line| line.map(Ok::<_, Infallible>)));
+    let stream = futures::stream::poll_fn(move |cx| {
+        receiver
+            .poll_recv(cx)
+            .map(|line| line.map(Ok::<_, Infallible>))
+    });
     ndjson(Body::from_stream(stream))
 }

@@ -20,7 +20,9 @@ impl Broadcast {
     /// With no watcher yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { lines: broadcast::channel(BUFFER).0 }
+        Self {
+            lines: broadcast::channel(BUFFER).0,
+        }
     }
 
     /// The lines that are printed from now on.

@@ -22,7 +22,10 @@ fn object(root: &Value, schema: &Value, depth: usize, text: &mut String) {
     }
     if let Some(Value::Object(properties)) = schema.get("properties") {
         let required = |name: &str| {
-            schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|known| known == name))
+            schema
+                .get("required")
+                .and_then(Value::as_array)
+                .is_some_and(|names| names.iter().any(|known| known == name))
         };
         for (name, field) in properties {
             let resolved = resolve(root, field);
@@ -32,7 +35,10 @@ fn object(root: &Value, schema: &Value, depth: usize, text: &mut String) {
                 Some(Value::Null) | None => String::new(),
                 Some(default) => format!(", default {default}"),
             };
-            text.push_str(&format!("{indent}{name}: {}{default}\n", type_of(root, field)));
+            text.push_str(&format!(
+                "{indent}{name}: {}{default}\n",
+                type_of(root, field)
+            ));
             if let Some(description) = description(field).or_else(|| description(resolved)) {
                 text.push_str(&format!("{indent}    {description}\n"));
             }
@@ -56,16 +62,29 @@ fn nested(root: &Value, field: &Value, depth: usize, text: &mut String) {
 }
 
 fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten()
+    ["anyOf", "oneOf", "allOf"]
+        .into_iter()
+        .filter_map(|key| schema.get(key)?.as_array())
+        .flatten()
 }
 
 fn type_of(root: &Value, schema: &Value) -> String {
     let schema = resolve(root, schema);
     if let Some(Value::Array(values)) = schema.get("enum") {
-        return values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>().join(" | ");
+        return values
+            .iter()
+            .map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+            .collect::<Vec<_>>()
+            .join(" | ");
     }
     if let Some(value) = schema.get("const") {
-        return value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        return value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
     }
     match schema.get("format").and_then(Value::as_str) {
         Some("flowctl-file") => return "file of the workflow".to_owned(),
@@ -74,13 +93,20 @@ fn type_of(root: &Value, schema: &Value) -> String {
     }
     let named: Vec<&str> = match schema.get("type") {
         Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|name| *name != "null")
+            .collect(),
         _ => Vec::new(),
     };
     let words: Vec<String> = named
         .into_iter()
         .map(|name| match name {
-            "array" => schema.get("items").map_or_else(|| "list".to_owned(), |items| format!("list of {}", type_of(root, items))),
+            "array" => schema.get("items").map_or_else(
+                || "list".to_owned(),
+                |items| format!("list of {}", type_of(root, items)),
+            ),
             "object" => match schema.get("additionalProperties") {
                 Some(inner @ Value::Object(_)) => format!("map of {}", type_of(root, inner)),
                 _ => "object".to_owned(),
@@ -96,7 +122,11 @@ fn type_of(root: &Value, schema: &Value) -> String {
         .map(|alternative| type_of(root, alternative))
         .collect();
     words.dedup();
-    if words.is_empty() { "anything".to_owned() } else { words.join(" or ") }
+    if words.is_empty() {
+        "anything".to_owned()
+    } else {
+        words.join(" or ")
+    }
 }
 
 fn description(schema: &Value) -> Option<String> {
@@ -106,8 +136,12 @@ fn description(schema: &Value) -> Option<String> {
 
 /// What a `$ref` leads to.
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let Some(path) = schema.get("$ref").and_then(Value::as_str) else { return schema };
-    path.strip_prefix('#').and_then(|path| root.pointer(path)).unwrap_or(schema)
+    let Some(path) = schema.get("$ref").and_then(Value::as_str) else {
+        return schema;
+    };
+    path.strip_prefix('#')
+        .and_then(|path| root.pointer(path))
+        .unwrap_or(schema)
 }
 
 #[cfg(test)]

@@ -33,11 +33,20 @@ struct Planned<'a> {
     proves: Vec<&'a str>,
 }
 
-pub(super) fn show(cx: &Cx, prepared: &Prepared, only: &[StepId], format: StreamFormat) -> Result<ExitCode, Error> {
+pub(super) fn show(
+    cx: &Cx,
+    prepared: &Prepared,
+    only: &[StepId],
+    format: StreamFormat,
+) -> Result<ExitCode, Error> {
     let plan = &prepared.plan;
     let registry = Registry::standard();
     let context = known_before(cx, plan);
-    let steps: Vec<Planned<'_>> = plan.steps.iter().map(|step| planned(plan, step, only, &registry, &context)).collect();
+    let steps: Vec<Planned<'_>> = plan
+        .steps
+        .iter()
+        .map(|step| planned(plan, step, only, &registry, &context))
+        .collect();
     match format {
         StreamFormat::Text => output::data(&text(plan, &steps, cx.paint_data()))?,
         StreamFormat::Json | StreamFormat::Jsonl => output::json(&json!({
@@ -53,9 +62,15 @@ pub(super) fn show(cx: &Cx, prepared: &Prepared, only: &[StepId], format: Stream
 
 /// What templates can see before anything ran.
 fn known_before(cx: &Cx, plan: &Plan) -> Context {
-    let lab = cx.config.lab_directory().map(|lab| lab.display().to_string());
+    let lab = cx
+        .config
+        .lab_directory()
+        .map(|lab| lab.display().to_string());
     let mut context = Context::new(plan.params.clone())
-        .with("workflow", json!({"name": plan.workflow.as_str(), "dir": plan.directory}))
+        .with(
+            "workflow",
+            json!({"name": plan.workflow.as_str(), "dir": plan.directory}),
+        )
         .with("flowctl", json!({ "lab": lab }));
     if let Some(target) = &plan.target {
         context = context.with("target", target.view.clone());
@@ -71,7 +86,11 @@ fn planned<'a>(
     context: &Context,
 ) -> Planned<'a> {
     let writes = |kind: &str| registry.get(kind).is_some_and(|entry| entry.info.writes);
-    let base = step.id.as_str().split_once('[').map_or(step.id.as_str(), |(base, _)| base);
+    let base = step
+        .id
+        .as_str()
+        .split_once('[')
+        .map_or(step.id.as_str(), |(base, _)| base);
     let context = match &step.item {
         Some((name, item)) => context.clone().with(name.clone(), item.clone()),
         None => context.clone(),
@@ -80,12 +99,24 @@ fn planned<'a>(
         id: step.id.as_str(),
         kind: role_word(&step.role),
         writes: matches!(&step.role, Role::Kind(kind) if writes(kind)),
-        selected: only.is_empty() || only.iter().any(|name| name.as_str() == step.id.as_str() || name.as_str() == base),
+        selected: only.is_empty()
+            || only
+                .iter()
+                .any(|name| name.as_str() == step.id.as_str() || name.as_str() == base),
         finally: step.teardown,
-        needs: step.needs.iter().map(|need| plan.steps[need.step as usize].id.as_str()).collect(),
+        needs: step
+            .needs
+            .iter()
+            .map(|need| plan.steps[need.step as usize].id.as_str())
+            .collect(),
         when: step.when.as_deref(),
         with: rendered(&step.with, &context),
-        proves: step.proves.iter().chain(&step.part_proves).map(|criterion| criterion.as_str()).collect(),
+        proves: step
+            .proves
+            .iter()
+            .chain(&step.part_proves)
+            .map(|criterion| criterion.as_str())
+            .collect(),
     }
 }
 
@@ -94,24 +125,44 @@ fn rendered(value: &Value, context: &Context) -> Value {
     match value {
         Value::String(_) => template::render(value, context).unwrap_or_else(|_| value.clone()),
         Value::Array(items) => items.iter().map(|item| rendered(item, context)).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| (name.clone(), rendered(field, context))).collect::<Value>()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| (name.clone(), rendered(field, context)))
+            .collect::<Value>(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 
 fn text(plan: &Plan, steps: &[Planned<'_>], paint: Paint) -> String {
-    let on = plan.target.as_ref().map_or_else(|| "no target".to_owned(), |target| format!("target {}", target.name));
-    let mut text = format!("{} on {on}: {} steps\n", paint.bold(plan.workflow.as_str()), steps.len());
+    let on = plan.target.as_ref().map_or_else(
+        || "no target".to_owned(),
+        |target| format!("target {}", target.name),
+    );
+    let mut text = format!(
+        "{} on {on}: {} steps\n",
+        paint.bold(plan.workflow.as_str()),
+        steps.len()
+    );
     for (name, value) in &plan.params {
         text.push_str(&format!("  {name} = {value}\n"));
     }
     for (number, step) in (1..).zip(steps) {
-        let writes = if step.writes { paint.mood(Mood::Doubt, " writes") } else { String::new() };
+        let writes = if step.writes {
+            paint.mood(Mood::Doubt, " writes")
+        } else {
+            String::new()
+        };
         let finally = if step.finally { " in finally" } else { "" };
-        let left_out = if step.selected { "" } else { " (left out by --only)" };
-        text.push_str(&format!("\n{number:>3}. {} ({}){writes}{finally}{left_out}\n", paint.bold(step.id), step.kind));
+        let left_out = if step.selected {
+            ""
+        } else {
+            " (left out by --only)"
+        };
+        text.push_str(&format!(
+            "\n{number:>3}. {} ({}){writes}{finally}{left_out}\n",
+            paint.bold(step.id),
+            step.kind
+        ));
         if !step.needs.is_empty() {
             text.push_str(&format!("     needs {}\n", step.needs.join(", ")));
         }
@@ -123,7 +174,9 @@ fn text(plan: &Plan, steps: &[Planned<'_>], paint: Paint) -> String {
         }
         if let Value::Object(fields) = &step.with {
             for (name, value) in fields {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let shown = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
                 let indented = shown.trim_end().replace('\n', "\n       ");
                 text.push_str(&format!("     {name}: {indented}\n"));
             }

@@ -21,7 +21,11 @@ use crate::server::protocol::Item;
 const DOING: Duration = Duration::from_millis(250);
 
 /// The lines for a watcher. The stream ends with the run, or with this process.
-pub(super) fn items(shared: Shared, run: RunId, from: Seq) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+pub(super) fn items(
+    shared: Shared,
+    run: RunId,
+    from: Seq,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let (sender, mut receiver) = mpsc::channel(64);
     tokio::spawn(async move {
         // A watcher that went away ends it.
@@ -32,7 +36,12 @@ pub(super) fn items(shared: Shared, run: RunId, from: Seq) -> impl Stream<Item =
 
 struct Gone;
 
-async fn feed(shared: &Shared, run: RunId, from: Seq, out: &mpsc::Sender<Bytes>) -> Result<(), Gone> {
+async fn feed(
+    shared: &Shared,
+    run: RunId,
+    from: Seq,
+    out: &mpsc::Sender<Bytes>,
+) -> Result<(), Gone> {
     let live = run == shared.run;
     // Subscribed before reading, so that nothing falls between what is stored and what comes.
     let mut events = shared.handle.subscribe();
@@ -75,7 +84,12 @@ async fn feed(shared: &Shared, run: RunId, from: Seq, out: &mpsc::Sender<Bytes>)
 }
 
 /// Sends what is stored from `from` on; returns the place after the last of it.
-async fn stored(shared: &Shared, run: &RunId, from: Seq, out: &mpsc::Sender<Bytes>) -> Result<Seq, Gone> {
+async fn stored(
+    shared: &Shared,
+    run: &RunId,
+    from: Seq,
+    out: &mpsc::Sender<Bytes>,
+) -> Result<Seq, Gone> {
     let log: Arc<dyn EventLog> = Arc::clone(&shared.log);
     let (run, out) = (run.clone(), out.clone());
     let read = tokio::task::spawn_blocking(move || {
@@ -83,8 +97,14 @@ async fn stored(shared: &Shared, run: &RunId, from: Seq, out: &mpsc::Sender<Byte
         let mut gone = false;
         let read = log.replay(&run, from, &mut |envelope| {
             next = envelope.seq + 1;
-            gone = out.blocking_send(line(&Item::Event(Box::new(envelope)))).is_err();
-            if gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            gone = out
+                .blocking_send(line(&Item::Event(Box::new(envelope))))
+                .is_err();
+            if gone {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         if let Err(error) = read {
             tracing::warn!(%error, "a watcher cannot be shown the whole run");

@@ -145,6 +145,8 @@ pub fn classify_status(status: &Status, subject: &Subject) -> StepError {
         ),
         403 if cause("NamespaceTerminating") => new(Transient, "kube.namespace_terminating"),
         403 => new(Permanent, "kube.forbidden").help(subject.can_i()),
+        // A path that nobody serves, not an object that is not there: so answers a server that is still starting.
+        404 if !status.is_not_found() => new(Transient, "kube.not_served"),
         404 => new(Permanent, "kube.not_found"),
         409 if cause("FieldManagerConflict") => {
             let fields: Vec<String> = causes
@@ -204,6 +206,12 @@ mod tests {
             ),
             (403, "Forbidden", ErrorClass::Permanent, "kube.forbidden"),
             (404, "NotFound", ErrorClass::Permanent, "kube.not_found"),
+            (
+                404,
+                "Failed to parse error data",
+                ErrorClass::Transient,
+                "kube.not_served",
+            ),
             (
                 409,
                 "AlreadyExists",

@@ -1,0 +1,144 @@
+//! The program under test: starts it, kills it, and reads what it says.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::check::{Outcome, fail};
+use crate::report::Report;
+
+/// The program and where its state is.
+pub(crate) struct Flowctl {
+    program: PathBuf,
+    checkout: PathBuf,
+    state: tempfile::TempDir,
+}
+
+/// What a run of the program came to.
+pub(crate) struct Done {
+    /// Its exit code; -1 when a signal ended it.
+    pub(crate) code: i32,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it said.
+    pub(crate) stderr: String,
+}
+
+impl Flowctl {
+    /// The binary of `FLOWCTL_BIN`, else the one that was built beside this suite.
+    pub(crate) fn find() -> Outcome<Self> {
+        let checkout = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+        let beside = || {
+            let this = std::env::current_exe().ok()?;
+            Some(this.parent()?.parent()?.join("flowctl"))
+        };
+        let release = checkout.join("target/release/flowctl");
+        let program = std::env::var_os("FLOWCTL_BIN").map(PathBuf::from);
+        let program = program.or_else(|| {
+            [Some(release), beside()]
+                .into_iter()
+                .flatten()
+                .find(|path| path.exists())
+        });
+        let Some(program) = program.filter(|path| path.exists()) else {
+            return fail("there is no flowctl: build it (`make build`), or name it in FLOWCTL_BIN");
+        };
+        let state =
+            tempfile::tempdir().map_err(|error| format!("no folder for the state: {error}"))?;
+        Ok(Self {
+            program,
+            checkout,
+            state,
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--state")
+            .arg(self.state.path())
+            .args(arguments);
+        command
+            .current_dir(&self.checkout)
+            .stdin(Stdio::null())
+            .env_remove("FLOWCTL_TARGET");
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome<Done> {
+        let output = self.command(arguments).output();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output
+            .map_err(|error| format!("{} does not start: {error}", self.program.display()))?;
+        Ok(Done {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Starts it and lets it run; what it says goes nowhere.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Outcome<Child> {
+        let command = &mut self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", self.program.display()))
+    }
+
+    /// Runs some steps of phase3 on the lab and gives the report.
+    pub(crate) fn only(&self, steps: &[&str], params: &[&str]) -> Outcome<Report> {
+        let mut arguments = vec!["run", "phase3", "--target", "lab"];
+        for step in steps {
+            arguments.extend(["--only", step]);
+        }
+        for param in params {
+            arguments.extend(["--param", param]);
+        }
+        let done = self.run(&arguments)?;
+        self.newest_report().map_err(|error| {
+            format!(
+                "{error}; exit code {}, it said:\n{}",
+                done.code, done.stderr
+            )
+        })
+    }
+
+    /// The id of the newest run.
+    pub(crate) fn newest_run(&self) -> Outcome<String> {
+        let status = self.status()?;
+        match status["run"].as_str() {
+            Some(run) => Ok(run.to_owned()),
+            None => fail(format!("the status names no run: {status}")),
+        }
+    }
+
+    /// `status --output json` of the newest run.
+    pub(crate) fn status(&self) -> Outcome<Value> {
+        let done = self.run(&["status", "--output", "json"])?;
+        serde_json::from_str(&done.stdout).map_err(|error| {
+            format!(
+                "status is no JSON: {error}\n{}\n{}",
+                done.stdout, done.stderr
+            )
+        })
+    }
+
+    /// The report of the newest run.
+    pub(crate) fn newest_report(&self) -> Outcome<Report> {
+        let run = self.newest_run()?;
+        Report::read(
+            &self
+                .state
+                .path()
+                .join("reports")
+                .join(&run)
+                .join("report.json"),
+        )
+    }
+}

@@ -1,0 +1,153 @@
+//! The platform under the product: kubectl, the daemons by their records, the audit log. Breaks things and puts them back.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::check::{Outcome, fail, must};
+use crate::clock::until;
+use crate::trino::Trino;
+
+/// The namespace of the platform.
+pub(crate) const NAMESPACE: &str = "data-platform";
+
+/// The lab's folder.
+pub(crate) struct Lab {
+    folder: PathBuf,
+}
+
+impl Lab {
+    /// Where `FLOWCTL_LAB` says, else in the XDG cache home. It must be up.
+    pub(crate) fn find() -> Outcome<Self> {
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        let cache = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(home);
+        let named = std::env::var_os("FLOWCTL_LAB").map(PathBuf::from);
+        let Some(folder) = named.or_else(|| cache.map(|cache| cache.join("flowctl/lab"))) else {
+            return fail("neither FLOWCTL_LAB nor HOME is set");
+        };
+        let lab = Self { folder };
+        lab.kubectl(&["get", "namespace", NAMESPACE])
+            .map_err(|why| format!("the lab is not up (`make lab`): {why}"))?;
+        Ok(lab)
+    }
+
+    /// Runs kubectl and gives what it printed.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Outcome<String> {
+        let mut command = Command::new(self.folder.join("bin/kubectl"));
+        command
+            .arg("--kubeconfig")
+            .arg(self.folder.join("kubeconfig"))
+            .args(arguments);
+        let output = command
+            .output()
+            .map_err(|error| format!("kubectl does not start: {error}"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        fail(format!(
+            "kubectl {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+    }
+
+    /// The coordinator, at its Service's address.
+    pub(crate) fn trino(&self) -> Outcome<Trino> {
+        let address = self.kubectl(&[
+            "-n",
+            NAMESPACE,
+            "get",
+            "service",
+            "trino",
+            "-o",
+            "jsonpath={.spec.clusterIP}",
+        ])?;
+        Ok(Trino::at(format!("{address}:8080")))
+    }
+
+    /// Restarts a Deployment and waits for its new pods.
+    pub(crate) fn restart(&self, deployment: &str) -> Outcome {
+        let name = format!("deployment/{deployment}");
+        self.kubectl(&["-n", NAMESPACE, "rollout", "restart", &name])?;
+        self.rolled_out(deployment)
+    }
+
+    /// Waits until every pod of a Deployment is ready.
+    pub(crate) fn rolled_out(&self, deployment: &str) -> Outcome {
+        let name = format!("deployment/{deployment}");
+        self.kubectl(&["-n", NAMESPACE, "rollout", "status", &name, "--timeout=5m"])
+            .map(|_| ())
+    }
+
+    /// Waits until Trino counts so many active workers.
+    pub(crate) fn workers(&self, wanted: i64) -> Outcome {
+        let sql =
+            "SELECT count(*) FROM system.runtime.nodes WHERE NOT coordinator AND state = 'active'";
+        until(
+            Duration::from_secs(180),
+            &format!("{wanted} active workers"),
+            || {
+                Ok(self
+                    .trino()
+                    .and_then(|trino| trino.number(sql))
+                    .is_ok_and(|found| found == wanted))
+            },
+        )
+    }
+
+    /// Ends a daemon of the lab by the process id in its record, and waits until it is gone.
+    pub(crate) fn stop(&self, daemon: &str) -> Outcome {
+        let path = self.folder.join("run").join(format!("{daemon}.json"));
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let record: Value =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let Some(pid) = record["pid"].as_u64() else {
+            return fail(format!("{} names no process", path.display()));
+        };
+        let ended = Command::new("kill")
+            .args(["-TERM", &pid.to_string()])
+            .status();
+        must(ended.is_ok_and(|status| status.success()), || {
+            format!("{daemon} (process {pid}) cannot be ended")
+        })?;
+        until(
+            Duration::from_secs(30),
+            &format!("{daemon} has ended"),
+            || Ok(!PathBuf::from(format!("/proc/{pid}")).exists()),
+        )
+    }
+
+    /// The entries of the API server's audit log from a moment on.
+    pub(crate) fn audited_since(&self, unix_seconds: f64) -> Outcome<Vec<Value>> {
+        let path = self.folder.join("run/audit.log");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let since = |entry: &Value| {
+            seconds_of_day(
+                entry["requestReceivedTimestamp"]
+                    .as_str()
+                    .unwrap_or_default(),
+            )
+        };
+        // The log says times of day to the microsecond; a run over midnight is looked at too widely, never too narrowly.
+        let from = unix_seconds % 86_400.0;
+        let entries = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(entries
+            .filter(|entry| since(entry).is_none_or(|at| at >= from))
+            .collect())
+    }
+}
+
+/// `2026-11-23T10:33:09.123456Z` as seconds since midnight.
+fn seconds_of_day(timestamp: &str) -> Option<f64> {
+    let time = timestamp.split_once('T')?.1.trim_end_matches('Z');
+    let mut parts = time.split(':').map(|part| part.parse::<f64>().ok());
+    Some(parts.next()?? * 3600.0 + parts.next()?? * 60.0 + parts.next()??)
+}

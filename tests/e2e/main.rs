@@ -1,0 +1,105 @@
+//! The product from outside, on the lab: real Kubernetes, Flux, Trino, metastore and object store.
+//!
+//! Scenarios run one after the other on one platform, in the order of the list, and each puts back what it broke. Arguments
+//! are words that a scenario's name must contain. Never reaches into a crate: it starts the binary, reads its reports, and
+//! asks the platform itself whether they are true.
+#![expect(
+    clippy::print_stdout,
+    reason = "a test suite of its own says what it does"
+)]
+
+mod broken;
+mod check;
+mod clock;
+mod dry_run;
+mod flowctl;
+mod http;
+mod killed;
+mod lab;
+mod report;
+mod trino;
+mod whole_run;
+
+use check::Outcome;
+use clock::Clock;
+use flowctl::Flowctl;
+use lab::Lab;
+
+/// What a scenario has at hand.
+struct World {
+    /// The program under test.
+    flowctl: Flowctl,
+    /// The platform.
+    lab: Lab,
+}
+
+/// A name and what it does.
+type Scenario = (&'static str, fn(&World) -> Outcome);
+
+/// In this order: the later ones need the deployment of the first.
+const SCENARIOS: &[Scenario] = &[
+    ("dry_run_writes_nothing", dry_run::writes_nothing),
+    (
+        "phase3_has_the_expected_verdicts",
+        whole_run::has_the_expected_verdicts,
+    ),
+    (
+        "a_run_killed_twice_is_resumed_whole",
+        killed::while_seeding_and_while_measuring,
+    ),
+    (
+        "a_selector_that_matches_nothing",
+        broken::selector_that_matches_nothing,
+    ),
+    (
+        "a_target_of_one_millisecond",
+        broken::target_of_one_millisecond,
+    ),
+    ("an_emptied_table", broken::emptied_table),
+    ("a_lost_worker", broken::lost_worker),
+    ("a_stopped_metastore", broken::stopped_metastore),
+    ("wrong_keys_of_the_object_store", broken::wrong_keys),
+];
+
+fn main() -> std::process::ExitCode {
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-') && word.parse::<u32>().is_err())
+        .collect();
+    let wanted =
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let world = match World::find() {
+        Ok(world) => world,
+        Err(why) => {
+            println!("the end-to-end suite cannot run: {why}");
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    let clock = Clock::start();
+    let mut failed = Vec::new();
+    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| wanted(name)) {
+        println!("[{:>4} s] {name} …", clock.seconds());
+        match scenario(&world) {
+            Ok(()) => println!("[{:>4} s] {name}: ok", clock.seconds()),
+            Err(why) => {
+                println!("[{:>4} s] {name}: FAILED\n{why}\n", clock.seconds());
+                failed.push(*name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        println!("all scenarios passed after {} s", clock.seconds());
+        return std::process::ExitCode::SUCCESS;
+    }
+    println!("failed after {} s: {}", clock.seconds(), failed.join(", "));
+    std::process::ExitCode::FAILURE
+}
+
+impl World {
+    fn find() -> Result<Self, String> {
+        Ok(Self {
+            flowctl: Flowctl::find()?,
+            lab: Lab::find()?,
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! `flowctl run phase3` on the lab, from nothing to the report.
+
+use std::path::Path;
+
+use crate::World;
+use crate::check::{Outcome, must};
+
+/// The tables that phase3 makes on the lab, with their rows.
+pub(crate) const TABLES: &[(&str, i64)] = &[
+    ("sample_data", 10_000),
+    ("processed_data", 20_000),
+    ("etl_test", 100),
+    ("benchmark_data", 100_000),
+];
+
+/// Every criterion has the verdict of the table, and the exit code is the one that the verdicts ask for.
+pub(crate) fn has_the_expected_verdicts(world: &World) -> Outcome {
+    let done = world.flowctl.run(&["run", "phase3", "--target", "lab"])?;
+    let report = world
+        .flowctl
+        .newest_report()
+        .map_err(|why| format!("{why}; it said:\n{}", done.stderr))?;
+    let unfinished = || {
+        format!(
+            "exit code {} but the report says {}:\n{}",
+            done.code, report.exit_code, done.stderr
+        )
+    };
+    must(done.code == report.exit_code, unfinished)?;
+    report.must_match(&Path::new(env!("CARGO_MANIFEST_DIR")).join("expected/phase3-476.yaml"))?;
+    has_its_rows(world)
+}
+
+/// The tables hold exactly what they must, and nothing of flowctl runs any more.
+pub(crate) fn has_its_rows(world: &World) -> Outcome {
+    let trino = world.lab.trino()?;
+    for (table, rows) in TABLES {
+        let found = trino.rows(&format!(
+            "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM {table}"
+        ))?;
+        let wanted = serde_json::json!([[rows, rows, 1, rows]]);
+        must(serde_json::Value::Array(found.clone()) == wanted, || {
+            format!("{table} holds {found:?}, expected {wanted}")
+        })?;
+    }
+    let unfinished = trino.unfinished()?;
+    must(unfinished.is_empty(), || {
+        format!("still running on Trino: {unfinished:?}")
+    })
+}
