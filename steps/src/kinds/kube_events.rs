@@ -163,8 +163,10 @@ impl KubeEvents {
         record["pods"] = pods.iter().map(|pod| json!({"name": object::name(pod), "uid": object::uid(pod), "containerStatuses": pod["status"]["containerStatuses"]})).collect();
         let evidence = cx.evidence_json("events.json", &record).await?;
 
-        let mut forbidden: Vec<Occurrence> = events.iter().map(|event| occurrence(event)).collect();
-        forbidden.extend(pods.iter().flat_map(|pod| ends(pod, earliest)));
+        // The end of a container says more than the back-off that follows it.
+        let mut forbidden: Vec<Occurrence> =
+            pods.iter().flat_map(|pod| ends(pod, earliest)).collect();
+        forbidden.extend(events.iter().map(|event| occurrence(event)));
         forbidden.retain(|occurrence| self.params.forbid.contains(&occurrence.reason));
         let output = Output {
             pods: pods.len(),

@@ -7,7 +7,6 @@ mod usage;
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -312,8 +312,9 @@ impl KubeWait {
 
 /// Whether an object counts as a match: one on its way out, or a pod that has done its work, does not.
 fn counts(object: &Value) -> bool {
-    !pods::is_terminating(object)
-        && !(object::kind(object) == "Pod" && object::text(object, "/status/phase") == "Succeeded")
+    let finished =
+        object::kind(object) == "Pod" && object::text(object, "/status/phase") == "Succeeded";
+    !finished && !pods::is_terminating(object)
 }
 
 fn shown(objects: &[Value]) -> Value {

@@ -5,6 +5,8 @@ pub mod approval;
 pub mod flux_release;
 pub mod http_check;
 pub mod kube_apply;
+#[cfg(test)]
+mod kube_contract;
 pub mod kube_delete;
 pub mod kube_events;
 pub mod kube_exec;

@@ -34,8 +34,11 @@ struct World {
 #[derive(Clone, Default)]
 pub(crate) struct FakeServer(Arc<Mutex<World>>);
 
-/// Kinds by API version: kind, plural, in a namespace.
-const SERVED: &[(&str, &[(&str, &str, bool)])] = &[
+/// Kind, plural, in a namespace.
+type Served = (&'static str, &'static str, bool);
+
+/// Kinds by API version.
+const SERVED: &[(&str, &[Served])] = &[
     (
         "/api/v1",
         &[
@@ -102,6 +105,11 @@ impl FakeServer {
             None => format!("{root}/{plural}/{}", object::name(&object)),
         };
         self.world().objects.insert(path, object);
+    }
+
+    /// Forgets an object.
+    pub(crate) fn remove(&self, path: &str) {
+        self.world().objects.remove(path);
     }
 
     /// Lets `hook` see every call first: it may answer in place of the server, or change the world as controllers would.

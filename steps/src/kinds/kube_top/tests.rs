@@ -1,3 +1,5 @@
+use flowctl_workflows::result::Verdict;
+
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
 use crate::testing::{ManualClock, TestContext};

@@ -239,7 +239,7 @@ async fn an_apply_that_does_not_fit_the_schema_names_the_field_and_is_permanent(
         (error.class, error.code.as_str()),
         (ErrorClass::Permanent, "kube.unknown_field")
     );
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 2, "the apply is not repeated: {seen:?}");
     assert!(
         seen[1].starts_with("POST /api/v1/namespaces/shop/pods?dryRun=All"),
