@@ -196,17 +196,6 @@ impl Names<'_> {
     }
 
     fn expression(&mut self, text: &str, place: &Place, site: Site<'_>) {
-        if is_template(text) {
-            let problem = Diagnostic::new(
-                code::BAD_EXPRESSION,
-                "this is CEL, where templates are not rendered",
-            );
-            return self.problems.push(
-                problem
-                    .at(place.clone(), "here")
-                    .help("write the name without the braces"),
-            );
-        }
         let compiled = self.expressions.get(text).cloned().unwrap_or_else(|| {
             let compiled = Rc::new(
                 Expression::compile(text).map(|expression| expression.references().to_vec()),
@@ -217,6 +206,14 @@ impl Names<'_> {
         });
         match &*compiled {
             Ok(references) => self.references(references, text, place, site, None),
+            // CEL may hold two braces in a text, so only what cannot be read is taken for a template.
+            Err(_) if is_template(text) => {
+                let message = "this is CEL, where templates are not rendered";
+                let problem = Diagnostic::new(code::BAD_EXPRESSION, message)
+                    .at(place.clone(), "here")
+                    .help("write the name without the braces");
+                self.problems.push(problem);
+            }
             Err(error) => {
                 let problem = Diagnostic::new(
                     code::BAD_EXPRESSION,
