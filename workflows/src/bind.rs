@@ -24,7 +24,9 @@ pub fn bind_params(
         let Some(param) = workflow.params.get(name) else {
             let message = format!("`{}` has no parameter `{name}`", workflow.name);
             let known = workflow.params.keys().map(String::as_str);
-            problems.push(Diagnostic::new(code::UNKNOWN_PARAMETER, message).maybe_help(suggest(name, known)));
+            problems.push(
+                Diagnostic::new(code::UNKNOWN_PARAMETER, message).maybe_help(suggest(name, known)),
+            );
             continue;
         };
         match convert_param(text, param.ty) {
@@ -57,25 +59,40 @@ pub fn bind_params(
             // A value that was given but does not fit was reported already.
             None if overrides.iter().any(|(given, _)| given == name) => {}
             None => {
-                let problem = Diagnostic::new(code::MISSING_PARAMETER, format!("the parameter `{name}` has no value"))
-                    .at(param.place.clone(), "declared without default")
-                    .help(format!("give `--param {name}=…`, or `params:` in the target"));
+                let problem = Diagnostic::new(
+                    code::MISSING_PARAMETER,
+                    format!("the parameter `{name}` has no value"),
+                )
+                .at(param.place.clone(), "declared without default")
+                .help(format!(
+                    "give `--param {name}=…`, or `params:` in the target"
+                ));
                 problems.push(problem);
             }
         }
     }
-    if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(bound)
+    } else {
+        Err(problems)
+    }
 }
 
 fn wrong_type(name: &str, text: &str, param: &ParamSpec, from: &str) -> Diagnostic {
     let ty = param.ty.with_article();
-    Diagnostic::new(code::BAD_PARAMETER_VALUE, format!("`{text}` from {from} is not {ty}, the type of `{name}`"))
-        .at(param.place.clone(), "declared here")
+    Diagnostic::new(
+        code::BAD_PARAMETER_VALUE,
+        format!("`{text}` from {from} is not {ty}, the type of `{name}`"),
+    )
+    .at(param.place.clone(), "declared here")
 }
 
 fn not_a_choice(name: &str, value: &Value, param: &ParamSpec, from: &str) -> Diagnostic {
     let choices: Vec<String> = param.choices.iter().map(ToString::to_string).collect();
-    Diagnostic::new(code::BAD_PARAMETER_VALUE, format!("{value} from {from} is none of the choices of `{name}`"))
-        .at(param.place.clone(), "declared here")
-        .help(format!("choose from {}", choices.join(", ")))
+    Diagnostic::new(
+        code::BAD_PARAMETER_VALUE,
+        format!("{value} from {from} is none of the choices of `{name}`"),
+    )
+    .at(param.place.clone(), "declared here")
+    .help(format!("choose from {}", choices.join(", ")))
 }

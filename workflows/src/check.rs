@@ -15,7 +15,12 @@ use crate::kinds::KindCatalog;
 use crate::load::{Draft, Files};
 
 /// Checks everything; each check goes on where another found mistakes.
-pub(crate) fn check(draft: &mut Draft, files: &mut Files<'_>, kinds: &dyn KindCatalog, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn check(
+    draft: &mut Draft,
+    files: &mut Files<'_>,
+    kinds: &dyn KindCatalog,
+    problems: &mut Vec<Diagnostic>,
+) {
     let graph = graph::build(draft, problems);
     links::check(draft, kinds, problems);
     params::check_defaults(draft, problems);

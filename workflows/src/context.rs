@@ -42,14 +42,21 @@ pub struct MissingName {
 }
 
 fn describe(path: &[String], known: usize, available: &[String]) -> String {
-    let mut text = format!("`{}` does not exist", display_path(path.get(..=known).unwrap_or(path)));
+    let mut text = format!(
+        "`{}` does not exist",
+        display_path(path.get(..=known).unwrap_or(path))
+    );
     if let Some(given) = path.get(known) {
         let names = available.iter().map(String::as_str);
         if let Some(near) = nearest(given, names) {
             text.push_str(&format!("; did you mean `{near}`?"));
         } else if !available.is_empty() {
             let shown: Vec<&str> = available.iter().take(12).map(String::as_str).collect();
-            let more = if available.len() > shown.len() { ", …" } else { "" };
+            let more = if available.len() > shown.len() {
+                ", …"
+            } else {
+                ""
+            };
             text.push_str(&format!("; there is: {}{more}", shown.join(", ")));
         }
     }
@@ -114,7 +121,11 @@ impl Context {
     /// # Errors
     /// [`MissingName`], which says how far the path leads and what is there instead.
     pub fn lookup(&self, path: &[String]) -> Result<&Value, MissingName> {
-        let missing = |known: usize, available: Vec<String>| MissingName { path: path.to_vec(), known, available };
+        let missing = |known: usize, available: Vec<String>| MissingName {
+            path: path.to_vec(),
+            known,
+            available,
+        };
         let (mut value, start) = match path {
             [root, ..] if root != "steps" => match self.roots.get(root) {
                 Some(value) => (&**value, 1),
@@ -124,7 +135,9 @@ impl Context {
                 Some(value) => (&**value, 3),
                 None => return Err(missing(1, self.outputs.keys().cloned().collect())),
             },
-            [_, id, ..] if self.outputs.contains_key(id) => return Err(missing(2, vec!["output".to_owned()])),
+            [_, id, ..] if self.outputs.contains_key(id) => {
+                return Err(missing(2, vec!["output".to_owned()]));
+            }
             _ => return Err(missing(1, self.outputs.keys().cloned().collect())),
         };
         for (at, part) in path.iter().enumerate().skip(start) {
@@ -158,7 +171,9 @@ impl Context {
     }
 
     pub(crate) fn outputs(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.outputs.iter().map(|(id, output)| (id.as_str(), &**output))
+        self.outputs
+            .iter()
+            .map(|(id, output)| (id.as_str(), &**output))
     }
 
     /// One JSON object with the named roots, or with all of them.
@@ -169,7 +184,9 @@ impl Context {
             object.insert(name.clone(), Value::clone(value));
         }
         if is_wanted("steps") {
-            let steps = self.outputs().map(|(id, output)| (id.to_owned(), serde_json::json!({ "output": output })));
+            let steps = self
+                .outputs()
+                .map(|(id, output)| (id.to_owned(), serde_json::json!({ "output": output })));
             object.insert("steps".to_owned(), Value::Object(steps.collect()));
         }
         Value::Object(object)
@@ -197,14 +214,32 @@ mod tests {
         let context = Context::default()
             .with("params", json!({"tables": ["a", "b"]}))
             .with_step("count", json!({"rows": [[1, 2]]}));
-        assert_eq!(context.lookup(&path("steps.count.output.rows.0.1")), Ok(&json!(2)));
+        assert_eq!(
+            context.lookup(&path("steps.count.output.rows.0.1")),
+            Ok(&json!(2))
+        );
         assert_eq!(context.lookup(&path("params.tables.1")), Ok(&json!("b")));
         let error = |text| context.lookup(&path(text)).unwrap_err().to_string();
-        assert_eq!(error("params.table"), "`params.table` does not exist; did you mean `tables`?");
-        assert_eq!(error("steps.count.outptu.rows"), "`steps.count.outptu` does not exist; did you mean `output`?");
-        assert_eq!(error("steps.other.output"), "`steps.other` does not exist; there is: count");
-        assert_eq!(error("params.tables.7"), "`params.tables[7]` does not exist; there is: 0 to 1");
-        assert_eq!(error("nothing"), "`nothing` does not exist; there is: params, steps");
+        assert_eq!(
+            error("params.table"),
+            "`params.table` does not exist; did you mean `tables`?"
+        );
+        assert_eq!(
+            error("steps.count.outptu.rows"),
+            "`steps.count.outptu` does not exist; did you mean `output`?"
+        );
+        assert_eq!(
+            error("steps.other.output"),
+            "`steps.other` does not exist; there is: count"
+        );
+        assert_eq!(
+            error("params.tables.7"),
+            "`params.tables[7]` does not exist; there is: 0 to 1"
+        );
+        assert_eq!(
+            error("nothing"),
+            "`nothing` does not exist; there is: params, steps"
+        );
     }
 
     #[test]

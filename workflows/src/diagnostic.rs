@@ -41,13 +41,22 @@ impl Diagnostic {
     /// A mistake that has no place in a file.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None, labels: Vec::new(), elsewhere: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+            labels: Vec::new(),
+            elsewhere: Vec::new(),
+        }
     }
 
     /// The same with a place.
     #[must_use]
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
-        let label = Label { place, text: text.into() };
+        let label = Label {
+            place,
+            text: text.into(),
+        };
         match self.labels.first() {
             Some(first) if first.place.source.name() != label.place.source.name() => {
                 self.elsewhere.push(Elsewhere(label));
@@ -80,7 +89,10 @@ impl Diagnostic {
 
 /// Sorts by file and line and drops what is there twice.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
-    let key = |d: &Diagnostic| d.place().map(|place| (place.source.name().to_owned(), place.offset));
+    let key = |d: &Diagnostic| {
+        d.place()
+            .map(|place| (place.source.name().to_owned(), place.offset))
+    };
     diagnostics.sort_by_cached_key(|d| (key(d), d.code, d.message.clone()));
     diagnostics.dedup();
 }
@@ -88,8 +100,14 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 /// Draws diagnostics for people, each with file, line, column, snippet, code and help.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], color: bool, width: usize) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+    let theme = if color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .with_links(false);
     let mut text = String::new();
     for diagnostic in diagnostics {
         if !text.is_empty() {
@@ -128,7 +146,9 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -136,11 +156,15 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        (!self.labels.is_empty()).then(|| Box::new(spans(&self.labels)) as Box<dyn Iterator<Item = _>>)
+        (!self.labels.is_empty())
+            .then(|| Box::new(spans(&self.labels)) as Box<dyn Iterator<Item = _>>)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        let related = self.elsewhere.iter().map(|other| other as &dyn miette::Diagnostic);
+        let related = self
+            .elsewhere
+            .iter()
+            .map(|other| other as &dyn miette::Diagnostic);
         (!self.elsewhere.is_empty()).then(|| Box::new(related) as Box<dyn Iterator<Item = _>>)
     }
 }
@@ -204,7 +228,9 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, from) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, to) in b.iter().enumerate() {
-            let mut best = (last[j] + usize::from(from != to)).min(last[j + 1] + 1).min(row[j] + 1);
+            let mut best = (last[j] + usize::from(from != to))
+                .min(last[j + 1] + 1)
+                .min(row[j] + 1);
             if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
                 best = best.min(before_last[j - 1] + 1);
             }
@@ -244,7 +270,14 @@ mod tests {
     fn json_has_place_code_and_help() {
         let source = SourceText::new("a.yaml", "x: 1\nyy: 2\n");
         let diagnostic = Diagnostic::new("flowctl::lang::unknown_key", "no such key")
-            .at(Place { source, offset: 5, length: 2 }, "here")
+            .at(
+                Place {
+                    source,
+                    offset: 5,
+                    length: 2,
+                },
+                "here",
+            )
             .help("drop it");
         let expected = serde_json::json!({
             "file": "a.yaml", "line": 2, "column": 1,

@@ -20,7 +20,10 @@ pub(crate) const NAME_PATTERN: &str = "^[a-z][a-z0-9_-]*$";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Workflow")]
-#[expect(dead_code, reason = "only its schema is used: files are read part by part, so that one mistake does not hide others")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: files are read part by part, so that one mistake does not hide others"
+)]
 pub(crate) struct WorkflowDocument {
     /// The version of the language.
     #[serde(rename = "apiVersion")]

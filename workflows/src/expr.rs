@@ -82,7 +82,10 @@ impl Expression {
     /// [`SyntaxError`] with the place in the text.
     pub fn compile(text: &str) -> Result<Self, SyntaxError> {
         if text.trim().is_empty() {
-            return Err(SyntaxError { message: "the expression is empty".to_owned(), offset: 0 });
+            return Err(SyntaxError {
+                message: "the expression is empty".to_owned(),
+                offset: 0,
+            });
         }
         if text.len() > LONGEST {
             let message = format!("the expression is longer than {LONGEST} bytes");
@@ -90,12 +93,20 @@ impl Expression {
         }
         let size = Size::of(text)?;
         let compiled = size.run(|| {
-            let program = environment().compile(text).map_err(|errors| names::syntax_error(text, &errors))?;
+            let program = environment()
+                .compile(text)
+                .map_err(|errors| names::syntax_error(text, &errors))?;
             let references = names::references(&program, text)?;
             Ok((program, references))
         });
-        let (program, references) = compiled.unwrap_or_else(|message| Err(SyntaxError { message, offset: 0 }))?;
-        Ok(Self { text: text.to_owned(), size, program, references })
+        let (program, references) =
+            compiled.unwrap_or_else(|message| Err(SyntaxError { message, offset: 0 }))?;
+        Ok(Self {
+            text: text.to_owned(),
+            size,
+            program,
+            references,
+        })
     }
 
     /// The text that it was compiled from.
@@ -116,7 +127,9 @@ impl Expression {
     /// [`EvaluationError`].
     pub fn evaluate(&self, context: &Context) -> Result<Value, EvaluationError> {
         let value = self.run(context)?;
-        value.json().map_err(|_| self.wrong_type(&value, "a value that JSON has"))
+        value
+            .json()
+            .map_err(|_| self.wrong_type(&value, "a value that JSON has"))
     }
 
     /// Its value, which must be `true` or `false`.
@@ -146,24 +159,39 @@ impl Expression {
     }
 
     fn run(&self, context: &Context) -> Result<CelValue, EvaluationError> {
-        let refused = |reason| EvaluationError::Refused { expression: self.text.clone(), reason };
+        let refused = |reason| EvaluationError::Refused {
+            expression: self.text.clone(),
+            reason,
+        };
         let executed = self.size.run(|| {
             let scope = evaluate::scope(context, &self.references, environment());
             self.program.execute(&scope)
         });
         executed.map_err(refused)?.map_err(|error| {
             // CEL names the last part only; the whole name, and what is there instead, say more.
-            let missing = self.references.iter().filter(|reference| !reference.optional);
-            let missing = missing.filter_map(|reference| context.lookup(&reference.path).err()).next();
+            let missing = self
+                .references
+                .iter()
+                .filter(|reference| !reference.optional);
+            let missing = missing
+                .filter_map(|reference| context.lookup(&reference.path).err())
+                .next();
             match missing.filter(|_| evaluate::is_missing_name(&error)) {
-                Some(missing) => EvaluationError::Missing { expression: self.text.clone(), missing },
+                Some(missing) => EvaluationError::Missing {
+                    expression: self.text.clone(),
+                    missing,
+                },
                 None => refused(evaluate::reason(&error)),
             }
         })
     }
 
     fn wrong_type(&self, value: &CelValue, expected: &'static str) -> EvaluationError {
-        EvaluationError::WrongType { expression: self.text.clone(), given: evaluate::describe(value), expected }
+        EvaluationError::WrongType {
+            expression: self.text.clone(),
+            given: evaluate::describe(value),
+            expected,
+        }
     }
 }
 

@@ -116,7 +116,9 @@ fn is_workflow_name(text: &str) -> bool {
 fn is_run_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 100
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
 }
 
 name!(
@@ -142,10 +144,18 @@ mod tests {
 
     #[test]
     fn step_ids_are_snake_case_with_an_optional_key() {
-        for good in ["a", "deploy_trino", "seed[orders]", "q[2026-01-01]", "deploy.approval"] {
+        for good in [
+            "a",
+            "deploy_trino",
+            "seed[orders]",
+            "q[2026-01-01]",
+            "deploy.approval",
+        ] {
             assert!(StepId::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "A", "1a", "a-b", "a b", "seed[]", "seed[a", "seed[a]]", "a.b"] {
+        for bad in [
+            "", "A", "1a", "a-b", "a b", "seed[]", "seed[a", "seed[a]]", "a.b",
+        ] {
             assert!(StepId::new(bad).is_err(), "{bad}");
         }
     }

@@ -24,7 +24,11 @@ use crate::source::Source;
 ///
 /// # Errors
 /// Every mistake in every file, in the order of the files.
-pub fn load(source: &dyn Source, path: &str, kinds: &dyn KindCatalog) -> Result<Workflow, Vec<Diagnostic>> {
+pub fn load(
+    source: &dyn Source,
+    path: &str,
+    kinds: &dyn KindCatalog,
+) -> Result<Workflow, Vec<Diagnostic>> {
     let mut files = Files::new(source);
     let mut problems = Vec::new();
     let parts = parts::read(path, &mut files, &mut problems);

@@ -218,7 +218,10 @@ impl Workflow {
     /// The text of one of its files.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&SourceFile> {
-        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|at| &self.files[at])
+        self.files
+            .binary_search_by(|file| file.path.as_str().cmp(path))
+            .ok()
+            .map(|at| &self.files[at])
     }
 }
 

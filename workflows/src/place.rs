@@ -19,8 +19,17 @@ impl SourceText {
     pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
         let text: Arc<str> = text.into();
         let mut lines = vec![0];
-        lines.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
-        Arc::new(Self { name: name.into(), text, lines })
+        lines.extend(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1),
+        );
+        Arc::new(Self {
+            name: name.into(),
+            text,
+            lines,
+        })
     }
 
     /// The name that diagnostics show.
@@ -41,7 +50,10 @@ impl SourceText {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |before| before.chars().count());
         (line, column + 1)
     }
 
@@ -67,14 +79,21 @@ impl SourceCode for SourceText {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let end = span.offset().checked_add(span.len()).filter(|end| *end <= self.text.len());
+        let end = span
+            .offset()
+            .checked_add(span.len())
+            .filter(|end| *end <= self.text.len());
         let end = end.ok_or(MietteError::OutOfBounds)?;
         let (line, column) = self.line_column(span.offset());
         let (last, _) = self.line_column(if span.is_empty() { end } else { end - 1 });
         let first = line.saturating_sub(before).max(1);
         let start = self.line_range(first).start;
         let stop = self.line_range((last + after).min(self.lines.len())).end;
-        let data = self.text.as_bytes().get(start..stop).ok_or(MietteError::OutOfBounds)?;
+        let data = self
+            .text
+            .as_bytes()
+            .get(start..stop)
+            .ok_or(MietteError::OutOfBounds)?;
         let contents = MietteSpanContents::new_named(
             self.name.clone(),
             data,
@@ -114,7 +133,10 @@ impl Place {
     /// The text at this place.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.source.text().get(self.offset..self.offset + self.length).unwrap_or("")
+        self.source
+            .text()
+            .get(self.offset..self.offset + self.length)
+            .unwrap_or("")
     }
 
     /// The part of this place at which bytes `offset..offset + length` of `value` stand, `value` being what
@@ -123,18 +145,41 @@ impl Place {
     #[must_use]
     pub fn within(&self, value: &str, offset: usize, length: usize) -> Place {
         let raw = self.text();
-        let found = raw.find(value).filter(|_| !value.is_empty()).map(|at| at + offset).or_else(|| {
-            let start = value.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
-            let end = value.get(offset..)?.find('\n').map_or(value.len(), |at| at + offset);
-            let line = value.get(start..end)?.trim_end();
-            if line.trim().is_empty() {
-                return None;
-            }
-            raw.find(line).map(|at| at + (offset - start))
-        });
+        // A whole file is its own value; looking for it in itself thousands of times would take minutes.
+        if std::ptr::eq(raw, value) {
+            return Place {
+                source: Arc::clone(&self.source),
+                offset: self.offset + offset,
+                length,
+            };
+        }
+        let found = raw
+            .find(value)
+            .filter(|_| !value.is_empty())
+            .map(|at| at + offset)
+            .or_else(|| {
+                let start = value.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+                let end = value
+                    .get(offset..)?
+                    .find('\n')
+                    .map_or(value.len(), |at| at + offset);
+                let line = value.get(start..end)?.trim_end();
+                if line.trim().is_empty() {
+                    return None;
+                }
+                raw.find(line).map(|at| at + (offset - start))
+            });
         match found {
-            Some(at) if at + length <= self.length && raw.is_char_boundary(at) && raw.is_char_boundary(at + length) => {
-                Place { source: Arc::clone(&self.source), offset: self.offset + at, length }
+            Some(at)
+                if at + length <= self.length
+                    && raw.is_char_boundary(at)
+                    && raw.is_char_boundary(at + length) =>
+            {
+                Place {
+                    source: Arc::clone(&self.source),
+                    offset: self.offset + at,
+                    length,
+                }
             }
             _ => self.clone(),
         }
@@ -143,7 +188,9 @@ impl Place {
 
 impl PartialEq for Place {
     fn eq(&self, other: &Self) -> bool {
-        self.source.name == other.source.name && self.offset == other.offset && self.length == other.length
+        self.source.name == other.source.name
+            && self.offset == other.offset
+            && self.length == other.length
     }
 }
 
@@ -177,7 +224,11 @@ mod tests {
     #[test]
     fn a_part_of_a_value_is_found_in_an_indented_block() {
         let text = "sql: |\n    SELECT {{ a }}\n    FROM {{ b }}\n";
-        let place = Place { source: SourceText::new("a", text), offset: 5, length: text.len() - 5 };
+        let place = Place {
+            source: SourceText::new("a", text),
+            offset: 5,
+            length: text.len() - 5,
+        };
         let value = "SELECT {{ a }}\nFROM {{ b }}\n";
         let at = value.find("{{ b").unwrap();
         assert_eq!(place.within(value, at, 7).text(), "{{ b }}");
@@ -187,9 +238,15 @@ mod tests {
     #[test]
     fn a_snippet_has_its_lines() {
         let source = SourceText::new("a", "1\n22\n333\n4444\n");
-        let contents = source.read_span(&SourceSpan::new(5.into(), 3), 1, 1).unwrap();
+        let contents = source
+            .read_span(&SourceSpan::new(5.into(), 3), 1, 1)
+            .unwrap();
         assert_eq!(contents.data(), b"22\n333\n4444\n");
         assert_eq!(contents.line(), 1);
-        assert!(source.read_span(&SourceSpan::new(14.into(), 3), 0, 0).is_err());
+        assert!(
+            source
+                .read_span(&SourceSpan::new(14.into(), 3), 0, 0)
+                .is_err()
+        );
     }
 }

@@ -14,7 +14,9 @@ pub struct Span(u64);
 
 /// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration: expected a number with a unit (ms, s, m, h, d), for example `90s` or `1m30s`")]
+#[error(
+    "`{0}` is not a duration: expected a number with a unit (ms, s, m, h, d), for example `90s` or `1m30s`"
+)]
 pub struct InvalidSpan(pub String);
 
 impl Span {
@@ -57,7 +59,9 @@ impl std::str::FromStr for Span {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
             let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
             rest = &rest[digits..];
-            let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            let letters = rest
+                .find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(rest.len());
             let unit = match &rest[..letters] {
                 "ms" => 1,
                 "s" => 1000,
@@ -67,7 +71,10 @@ impl std::str::FromStr for Span {
                 _ => return Err(bad()),
             };
             rest = &rest[letters..];
-            total = number.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+            total = number
+                .checked_mul(unit)
+                .and_then(|n| total.checked_add(n))
+                .ok_or_else(bad)?;
         }
         Ok(Self(total))
     }
@@ -79,7 +86,13 @@ impl fmt::Display for Span {
             return f.write_str("0s");
         }
         let mut rest = self.0;
-        for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")] {
+        for (unit, name) in [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1000, "s"),
+            (1, "ms"),
+        ] {
             if rest >= unit {
                 write!(f, "{}{name}", rest / unit)?;
                 rest %= unit;
@@ -97,7 +110,9 @@ impl Serialize for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -139,12 +154,21 @@ fn one() -> u32 {
 }
 
 fn retried_by_default() -> Vec<ErrorClass> {
-    vec![ErrorClass::Transient, ErrorClass::TimedOut, ErrorClass::Lost]
+    vec![
+        ErrorClass::Transient,
+        ErrorClass::TimedOut,
+        ErrorClass::Lost,
+    ]
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 1, backoff: Backoff::default(), on: retried_by_default(), budget: None }
+        Self {
+            attempts: 1,
+            backoff: Backoff::default(),
+            on: retried_by_default(),
+            budget: None,
+        }
     }
 }
 
@@ -173,7 +197,12 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Span::from_secs(1), factor: 2.0, max: Span::from_secs(30), jitter: Jitter::Full }
+        Self {
+            initial: Span::from_secs(1),
+            factor: 2.0,
+            max: Span::from_secs(30),
+            jitter: Jitter::Full,
+        }
     }
 }
 
@@ -188,7 +217,9 @@ pub enum Jitter {
 }
 
 /// What a failed step stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// The steps that need it run all the same.
@@ -201,7 +232,9 @@ pub enum OnFailure {
 }
 
 /// When an undo runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UndoWhen {
     /// Only when a person asks for it.
@@ -219,9 +252,13 @@ mod tests {
 
     #[test]
     fn spans_read_and_print_the_same() {
-        for (text, millis) in
-            [("250ms", 250), ("1s", 1000), ("1m30s", 90_000), ("2h", 7_200_000), ("7d", 604_800_000)]
-        {
+        for (text, millis) in [
+            ("250ms", 250),
+            ("1s", 1000),
+            ("1m30s", 90_000),
+            ("2h", 7_200_000),
+            ("7d", 604_800_000),
+        ] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.millis(), millis);
             assert_eq!(span.to_string(), text);
@@ -230,7 +267,16 @@ mod tests {
 
     #[test]
     fn a_bad_span_is_refused() {
-        for bad in ["", "5", "s", "1 s", "-1s", "1.5s", "1w", "99999999999999999999d"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "1 s",
+            "-1s",
+            "1.5s",
+            "1w",
+            "99999999999999999999d",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }

@@ -6,7 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::ids::CriterionId;
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It did, or measured, what it was asked to, whatever the verdict.
@@ -54,7 +66,11 @@ impl Verdict {
     /// The graver of two verdicts. A criterion's verdict is the worst of those that prove it.
     #[must_use]
     pub fn worst(self, other: Verdict) -> Verdict {
-        if other.gravity() > self.gravity() { other } else { self }
+        if other.gravity() > self.gravity() {
+            other
+        } else {
+            self
+        }
     }
 
     /// The word that reports show.
@@ -77,7 +93,19 @@ impl std::fmt::Display for Verdict {
 }
 
 /// Why an attempt failed, in the one respect that decides whether it is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// The platform did not answer, or said that it is busy: the same request may work later.

@@ -44,7 +44,11 @@ impl Disk {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let shown: PathBuf = root.into();
-        let root = if shown.as_os_str().is_empty() { PathBuf::from(".") } else { shown.clone() };
+        let root = if shown.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            shown.clone()
+        };
         Self { root, shown }
     }
 }
@@ -54,7 +58,10 @@ impl Source for Disk {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(self.root.join(path))?;
         if file.metadata()?.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "it is a folder",
+            ));
         }
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -67,11 +74,17 @@ impl Source for Disk {
             for entry in std::fs::read_dir(self.root.join(&folder))? {
                 let entry = entry?;
                 // A name that is not UTF-8 cannot be written in a workflow; hidden files are editors' and git's.
-                let Ok(name) = entry.file_name().into_string() else { continue };
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
                 if name.starts_with('.') {
                     continue;
                 }
-                let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                let path = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
                 // A link to a folder could lead back up, so it is not followed.
                 if entry.file_type()?.is_dir() {
                     open.push(path);
@@ -107,15 +120,26 @@ impl Memory {
         prefix: impl Into<String>,
         files: impl IntoIterator<Item = (P, B)>,
     ) -> Self {
-        let files = files.into_iter().map(|(path, bytes)| (path.into(), bytes.into())).collect();
-        Self { files: Arc::new(files), prefix: prefix.into(), root: String::new() }
+        let files = files
+            .into_iter()
+            .map(|(path, bytes)| (path.into(), bytes.into()))
+            .collect();
+        Self {
+            files: Arc::new(files),
+            prefix: prefix.into(),
+            root: String::new(),
+        }
     }
 
     /// The same files seen from a folder of theirs.
     #[must_use]
     pub fn below(&self, folder: &str) -> Self {
         let root = normalize("", &join(&self.root, folder)).unwrap_or_default();
-        Self { files: Arc::clone(&self.files), prefix: self.prefix.clone(), root }
+        Self {
+            files: Arc::clone(&self.files),
+            prefix: self.prefix.clone(),
+            root,
+        }
     }
 
     /// Every path, sorted.
@@ -130,7 +154,12 @@ impl Memory {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({} files, root {:?})", self.files.len(), self.root)
+        write!(
+            f,
+            "Memory({} files, root {:?})",
+            self.files.len(),
+            self.root
+        )
     }
 }
 
@@ -144,14 +173,31 @@ impl Source for Memory {
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let not_found = || io::Error::new(io::ErrorKind::NotFound, "no such folder");
         let key = self.key(folder).ok_or_else(not_found)?;
-        let start = if key.is_empty() { String::new() } else { format!("{key}/") };
+        let start = if key.is_empty() {
+            String::new()
+        } else {
+            format!("{key}/")
+        };
         let below = |path: &&String| path.starts_with(&start);
-        let found: Vec<String> = self.files.keys().filter(below).map(|path| join(folder, &path[start.len()..])).collect();
-        if found.is_empty() { Err(not_found()) } else { Ok(found) }
+        let found: Vec<String> = self
+            .files
+            .keys()
+            .filter(below)
+            .map(|path| join(folder, &path[start.len()..]))
+            .collect();
+        if found.is_empty() {
+            Err(not_found())
+        } else {
+            Ok(found)
+        }
     }
 
     fn display(&self, path: &str) -> String {
-        format!("{}{}", self.prefix, self.key(path).unwrap_or_else(|| path.to_owned()))
+        format!(
+            "{}{}",
+            self.prefix,
+            self.key(path).unwrap_or_else(|| path.to_owned())
+        )
     }
 
     fn directory(&self) -> Option<&Path> {
@@ -160,7 +206,11 @@ impl Source for Memory {
 }
 
 fn join(folder: &str, path: &str) -> String {
-    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+    if folder.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{folder}/{path}")
+    }
 }
 
 /// `path` as seen from the root, when a file in `folder` mentions it: without `.` and with `..` resolved.
@@ -196,16 +246,28 @@ mod tests {
 
     #[test]
     fn paths_are_resolved_against_the_file_that_mentions_them() {
-        assert_eq!(normalize("parts", "sql/a.sql").as_deref(), Some("parts/sql/a.sql"));
-        assert_eq!(normalize("parts", "../sql/./a.sql").as_deref(), Some("sql/a.sql"));
-        assert_eq!(normalize("", "../../deploy/a").as_deref(), Some("../../deploy/a"));
+        assert_eq!(
+            normalize("parts", "sql/a.sql").as_deref(),
+            Some("parts/sql/a.sql")
+        );
+        assert_eq!(
+            normalize("parts", "../sql/./a.sql").as_deref(),
+            Some("sql/a.sql")
+        );
+        assert_eq!(
+            normalize("", "../../deploy/a").as_deref(),
+            Some("../../deploy/a")
+        );
         assert_eq!(normalize("", "../../../../etc/passwd"), None);
         assert_eq!(normalize("", "/etc/passwd"), None);
     }
 
     #[test]
     fn memory_reads_lists_and_stays_inside() {
-        let memory = Memory::new("embedded:", [("a/b.yaml", "x"), ("a/sql/1.sql", "y"), ("c.yaml", "z")]);
+        let memory = Memory::new(
+            "embedded:",
+            [("a/b.yaml", "x"), ("a/sql/1.sql", "y"), ("c.yaml", "z")],
+        );
         let a = memory.below("a");
         assert_eq!(a.read("b.yaml", 10).unwrap(), b"x");
         assert_eq!(a.read("../c.yaml", 10).unwrap(), b"z");

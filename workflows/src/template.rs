@@ -17,8 +17,8 @@ use crate::context::{Context, MissingName};
 use crate::expr::SyntaxError;
 use crate::reference::Reference;
 
+mod budget;
 mod names;
-mod nesting;
 
 /// A compiled template.
 pub struct Template {
@@ -73,11 +73,16 @@ pub fn is_template(text: &str) -> bool {
 pub fn render(value: &Value, context: &Context) -> Result<Value, TemplateError> {
     Ok(match value {
         Value::String(text) if is_template(text) => compile(text)?.render(context)?,
-        Value::Array(items) => {
-            Value::Array(items.iter().map(|item| render(item, context)).collect::<Result<_, _>>()?)
-        }
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| render(item, context))
+                .collect::<Result<_, _>>()?,
+        ),
         Value::Object(fields) if !is_secret(fields) => {
-            let fields = fields.iter().map(|(key, value)| Ok((key.clone(), render(value, context)?)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), render(value, context)?)));
             Value::Object(fields.collect::<Result<_, TemplateError>>()?)
         }
         other => other.clone(),
@@ -89,7 +94,11 @@ pub fn render(value: &Value, context: &Context) -> Result<Value, TemplateError> 
 /// # Errors
 /// [`TemplateError`].
 pub fn render_text(text: &str, context: &Context) -> Result<String, TemplateError> {
-    if is_template(text) { compile(text)?.render_text(context) } else { Ok(text.to_owned()) }
+    if is_template(text) {
+        compile(text)?.render_text(context)
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// Whether an object is `{secret: NAME}`.
@@ -98,8 +107,10 @@ pub(crate) fn is_secret(fields: &serde_json::Map<String, Value>) -> bool {
 }
 
 fn compile(text: &str) -> Result<Template, TemplateError> {
-    Template::compile(text)
-        .map_err(|error| TemplateError::Syntax { text: beginning(text), reason: error.message })
+    Template::compile(text).map_err(|error| TemplateError::Syntax {
+        text: beginning(text),
+        reason: error.message,
+    })
 }
 
 impl Template {
@@ -109,15 +120,28 @@ impl Template {
     /// [`SyntaxError`] with the place in the text.
     pub fn compile(text: &str) -> Result<Self, SyntaxError> {
         if !is_template(text) {
-            return Ok(Self { text: text.to_owned(), compiled: None, names: names::Names::default() });
+            return Ok(Self {
+                text: text.to_owned(),
+                compiled: None,
+                names: names::Names::default(),
+            });
         }
-        nesting::check(text)?;
+        budget::check(text)?;
         let compiled = handlebars::Template::compile(text).map_err(|error| {
-            let offset = error.pos().map_or(0, |(line, column)| offset_of(text, line, column));
-            SyntaxError { message: names::short_reason(&error), offset }
+            let offset = error
+                .pos()
+                .map_or(0, |(line, column)| offset_of(text, line, column));
+            SyntaxError {
+                message: names::short_reason(&error),
+                offset,
+            }
         })?;
         let names = names::Names::of(&compiled, text)?;
-        Ok(Self { text: text.to_owned(), compiled: Some(compiled), names })
+        Ok(Self {
+            text: text.to_owned(),
+            compiled: Some(compiled),
+            names,
+        })
     }
 
     /// The text that it was compiled from.
@@ -135,7 +159,10 @@ impl Template {
     /// The name that the template is, if it is exactly one, as CEL would write it.
     #[must_use]
     pub fn whole_name(&self) -> Option<String> {
-        self.names.whole.as_deref().map(crate::context::display_path)
+        self.names
+            .whole
+            .as_deref()
+            .map(crate::context::display_path)
     }
 
     /// Its value: of whatever type if it is exactly one name, else a text.
@@ -144,7 +171,10 @@ impl Template {
     /// [`TemplateError`].
     pub fn render(&self, context: &Context) -> Result<Value, TemplateError> {
         match &self.names.whole {
-            Some(path) => context.lookup(path).cloned().map_err(TemplateError::Missing),
+            Some(path) => context
+                .lookup(path)
+                .cloned()
+                .map_err(TemplateError::Missing),
             None => self.render_text(context).map(Value::String),
         }
     }
@@ -154,7 +184,9 @@ impl Template {
     /// # Errors
     /// [`TemplateError`].
     pub fn render_text(&self, context: &Context) -> Result<String, TemplateError> {
-        let Some(compiled) = &self.compiled else { return Ok(self.text.clone()) };
+        let Some(compiled) = &self.compiled else {
+            return Ok(self.text.clone());
+        };
         for path in &self.names.printed {
             let value = context.lookup(path).map_err(TemplateError::Missing)?;
             let kind = match value {
@@ -163,15 +195,21 @@ impl Template {
                 Value::Object(_) => "an object",
                 Value::Bool(_) | Value::Number(_) | Value::String(_) => continue,
             };
-            return Err(TemplateError::NotText { name: crate::context::display_path(path), kind });
+            return Err(TemplateError::NotText {
+                name: crate::context::display_path(path),
+                kind,
+            });
         }
-        let roots: Option<Vec<&str>> = (!self.names.scoped).then(|| self.references().iter().map(Reference::root).collect());
+        let roots: Option<Vec<&str>> =
+            (!self.names.scoped).then(|| self.references().iter().map(Reference::root).collect());
         let data = handlebars::Context::from(context.to_json(roots.as_deref()));
         let mut scope = handlebars::RenderContext::new(None);
-        compiled.renders(registry(), &data, &mut scope).map_err(|error| TemplateError::Refused {
-            text: beginning(&self.text),
-            reason: names::short_render_reason(&error),
-        })
+        compiled
+            .renders(registry(), &data, &mut scope)
+            .map_err(|error| TemplateError::Refused {
+                text: beginning(&self.text),
+                reason: names::short_render_reason(&error),
+            })
     }
 }
 
@@ -183,14 +221,26 @@ impl fmt::Debug for Template {
 
 fn beginning(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or("");
-    if line.chars().count() > 60 { format!("{}…", line.chars().take(60).collect::<String>()) } else { line.to_owned() }
+    if line.chars().count() > 60 {
+        format!("{}…", line.chars().take(60).collect::<String>())
+    } else {
+        line.to_owned()
+    }
 }
 
 /// Byte offset of a line and a column in characters, both from 1.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     let rest = text.get(before..).unwrap_or("");
-    before + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
+    before
+        + rest
+            .char_indices()
+            .nth(column.saturating_sub(1))
+            .map_or(rest.len(), |(at, _)| at)
 }
 
 /// Strict, without escaping, and without the helper that writes to a log.

@@ -1,10 +1,11 @@
 //! A run under way in this process, from its first event to its report: what `run` and `resume` share.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowctl_state::event::{Envelope, Event};
+use flowctl_state::event::{Envelope, Event, Seq};
 use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
@@ -93,14 +94,14 @@ pub(super) async fn environment(
     }))
 }
 
-/// Drives a run to its end, shows it, renders its report and says how flowctl ends.
+/// Drives a run to its end, shows it from event `from` on, renders its report and says how flowctl ends.
 pub(super) async fn drive(
     cx: &Cx,
     hold: &Hold,
     environment: Arc<Environment>,
     executor: Executor,
     show: Show,
-    first: Vec<Envelope>,
+    from: Seq,
 ) -> Result<ExitCode, Error> {
     let handle = executor.handle();
     let broadcast = Broadcast::new();
@@ -122,9 +123,13 @@ pub(super) async fn drive(
     if show.yes {
         reporter.0.push(Box::new(Consent(handle.clone())));
     }
-    for envelope in &first {
-        reporter.on(envelope, executor.state(), &Live::default());
-    }
+    environment
+        .log
+        .log()
+        .replay(&executor.state().run, from, &mut |envelope| {
+            reporter.on(&envelope, executor.state(), &Live::default());
+            ControlFlow::Continue(())
+        })?;
     let helpers = [
         tokio::spawn(stop_on_signals(handle.clone())),
         tokio::spawn(tick(handle)),

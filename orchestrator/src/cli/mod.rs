@@ -10,6 +10,7 @@ mod catalog;
 mod choose;
 mod completions;
 mod drive;
+mod embedded;
 pub mod error;
 pub mod exit_code;
 mod explain;

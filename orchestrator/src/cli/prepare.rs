@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use flowctl_steps::Registry;
 use flowctl_workflows::find::Roots;
 use flowctl_workflows::plan::Plan;
-use flowctl_workflows::source::Memory;
 use flowctl_workflows::{StepId, TargetFile, Workflow, bind_params, find, load};
 
 use super::Cx;
 use super::catalog::Catalog;
 use super::error::Error;
-use super::{choose, target};
+use super::{choose, embedded, target};
 use crate::dag;
 
 /// What is to be run.
@@ -47,7 +46,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 pub(super) fn workflow(name: &str) -> Result<Workflow, Error> {
     let roots = Roots {
         directory: PathBuf::from("workflows"),
-        embedded: Memory::default(),
+        embedded: embedded::workflows(),
     };
     let found = find(name, &roots).map_err(|mistake| Error::Invalid(vec![*mistake]))?;
     let mut workflow = load(

@@ -51,12 +51,7 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     block_on(async {
         let environment = drive::environment(cx, &hold, &plan, target, files).await?;
         let executor = Executor::resume(Arc::clone(&environment), &run, args.jobs).await?;
-        let mut resumed = Vec::new();
-        environment.log.log().replay(&run, seen, &mut |envelope| {
-            resumed.push(envelope);
-            std::ops::ControlFlow::Continue(())
-        })?;
-        drive::drive(cx, &hold, environment, executor, args.show, resumed).await
+        drive::drive(cx, &hold, environment, executor, args.show, seen).await
     })
 }
 

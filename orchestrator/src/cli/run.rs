@@ -47,26 +47,24 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         target,
         plan,
     } = prepared;
+    let files: HashMap<String, Arc<str>> = workflow
+        .files
+        .iter()
+        .map(|file| (file.path.clone(), Arc::clone(&file.text)))
+        .collect();
+    // The plan says all that the run needs; a large workflow is not kept twice.
+    drop(workflow);
     let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
     block_on(async {
-        let files: HashMap<String, Arc<str>> = workflow
-            .files
-            .iter()
-            .map(|file| (file.path.clone(), Arc::clone(&file.text)))
-            .collect();
         // Before the event that refers to them, so that a resume finds them whatever happens next.
-        let texts: Vec<&[u8]> = workflow
-            .files
-            .iter()
-            .map(|file| file.text.as_bytes())
-            .collect();
+        let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
         hold.evidence().put_all(&texts)?;
+        drop(texts);
         let environment = drive::environment(cx, &hold, &plan, target, files).await?;
         let run = new_id(&plan.workflow)?;
         let executor =
             Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
-        let first = environment.log.log().read(&run)?;
-        drive::drive(cx, &hold, environment, executor, args.show, first).await
+        drive::drive(cx, &hold, environment, executor, args.show, 0).await
     })
 }
 

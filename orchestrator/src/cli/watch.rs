@@ -156,7 +156,11 @@ impl Screen {
     }
 
     fn still_read(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(()) }
+        if self.closed.load(Ordering::Relaxed) {
+            Err(Error::Closed)
+        } else {
+            Ok(())
+        }
     }
 
     fn finish(self, run: &RunId) -> Result<RunState, Error> {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use flowctl_state::codec;
 use flowctl_state::event::Envelope;
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::StepId;
@@ -23,9 +24,12 @@ impl Jsonl {
 
 impl Reporter for Jsonl {
     fn on(&mut self, envelope: &Envelope, _: &RunState, _: &Live) {
-        match serde_json::to_string(envelope) {
+        match codec::encode(envelope) {
             // A reader that went away does not stop the run.
-            Ok(line) => drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush())),
+            Ok(mut line) => {
+                line.push(b'\n');
+                drop(self.out.write_all(&line).and_then(|()| self.out.flush()));
+            }
             Err(error) => tracing::warn!(%error, seq = envelope.seq, "an event cannot be shown"),
         }
     }

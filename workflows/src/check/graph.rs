@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use indexmap::IndexMap;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -13,7 +14,7 @@ use crate::model::Need;
 
 /// The steps by index into [`Draft::steps`] and what each needs.
 pub(crate) struct Graph {
-    index: HashMap<String, usize>,
+    index: IndexMap<String, usize>,
     needs: Vec<Vec<usize>>,
     teardown: Vec<bool>,
     /// Not all that these need is known, so anything may be upstream of them.
@@ -24,8 +25,12 @@ pub(crate) struct Graph {
 
 /// Reads `needs:`, fills it into the steps and reports circles.
 pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph {
-    let index: HashMap<String, usize> =
-        draft.steps.iter().enumerate().map(|(at, step)| (step.spec.id.to_string(), at)).collect();
+    let index: IndexMap<String, usize> = draft
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(at, step)| (step.spec.id.to_string(), at))
+        .collect();
     let teardown: Vec<bool> = draft.steps.iter().map(|step| step.teardown).collect();
     let mut needs: Vec<Vec<usize>> = vec![Vec::new(); draft.steps.len()];
     let mut open: Vec<bool> = draft.steps.iter().map(|step| step.open).collect();
@@ -34,8 +39,15 @@ pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph 
             let place = || step.at(&["needs", &number.to_string()]);
             match (index.get(&name), StepId::new(name.as_str())) {
                 (Some(needed), _) if teardown[*needed] && !step.teardown => {
-                    let problem = Diagnostic::new(code::NEEDS_TEARDOWN, format!("`{name}` runs in teardown, after all other steps"));
-                    problems.push(problem.at(place(), "needed here").help("move one of the two steps"));
+                    let problem = Diagnostic::new(
+                        code::NEEDS_TEARDOWN,
+                        format!("`{name}` runs in teardown, after all other steps"),
+                    );
+                    problems.push(
+                        problem
+                            .at(place(), "needed here")
+                            .help("move one of the two steps"),
+                    );
                 }
                 (Some(needed), Ok(id)) => {
                     needs[at].push(*needed);
@@ -44,18 +56,33 @@ pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph 
                 _ if draft.lost_steps.contains(&name) => open[at] = true,
                 _ => {
                     // What was probably meant counts as needed, so that one slip is one diagnostic.
-                    match nearest(&name, index.keys().map(String::as_str)).and_then(|near| index.get(near)) {
-                        Some(near) if *near != at && !(teardown[*near] && !step.teardown) => needs[at].push(*near),
+                    match nearest(&name, index.keys().map(String::as_str))
+                        .and_then(|near| index.get(near))
+                    {
+                        Some(near) if *near != at && (step.teardown || !teardown[*near]) => {
+                            needs[at].push(*near)
+                        }
                         _ => open[at] = true,
                     }
-                    let problem = Diagnostic::new(code::UNKNOWN_STEP, format!("there is no step `{name}`"));
-                    problems.push(problem.at(place(), "needed here").maybe_help(suggest(&name, index.keys().map(String::as_str))));
+                    let problem =
+                        Diagnostic::new(code::UNKNOWN_STEP, format!("there is no step `{name}`"));
+                    problems.push(
+                        problem
+                            .at(place(), "needed here")
+                            .maybe_help(suggest(&name, index.keys().map(String::as_str))),
+                    );
                 }
             }
         }
     }
     let order = components(&needs);
-    let graph = Graph { index, needs, teardown, open, order };
+    let graph = Graph {
+        index,
+        needs,
+        teardown,
+        open,
+        order,
+    };
     graph.report_circles(draft, problems);
     graph
 }
@@ -73,7 +100,9 @@ fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
         }
     }
     let groups = kosaraju_scc(&graph).into_iter();
-    groups.map(|group| group.into_iter().map(NodeIndex::index).collect()).collect()
+    groups
+        .map(|group| group.into_iter().map(NodeIndex::index).collect())
+        .collect()
 }
 
 impl Graph {
@@ -89,17 +118,33 @@ impl Graph {
 
     fn report_circles(&self, draft: &Draft, problems: &mut Vec<Diagnostic>) {
         for group in &self.order {
-            let Some(start) = group.iter().min().copied() else { continue };
+            let Some(start) = group.iter().min().copied() else {
+                continue;
+            };
             if group.len() == 1 && !self.needs[start].contains(&start) {
                 continue;
             }
             let circle = self.circle(start, &group.iter().copied().collect());
-            let names: Vec<&str> = circle.iter().map(|step| draft.steps[*step].spec.id.as_str()).collect();
-            let mut problem = Diagnostic::new(code::CYCLE, format!("steps need each other in a circle: {}", names.join(" -> ")));
+            let names: Vec<&str> = circle
+                .iter()
+                .map(|step| draft.steps[*step].spec.id.as_str())
+                .collect();
+            let mut problem = Diagnostic::new(
+                code::CYCLE,
+                format!("steps need each other in a circle: {}", names.join(" -> ")),
+            );
             for pair in circle.windows(2) {
                 let (step, needed) = (&draft.steps[pair[0]], &draft.steps[pair[1]].spec.id);
-                let number = step.spec.needs.iter().position(|need| need.step == *needed).unwrap_or(0);
-                problem = problem.at(step.at(&["needs", &number.to_string()]), format!("`{}` needs `{needed}`", step.spec.id));
+                let number = step
+                    .spec
+                    .needs
+                    .iter()
+                    .position(|need| need.step == *needed)
+                    .unwrap_or(0);
+                problem = problem.at(
+                    step.at(&["needs", &number.to_string()]),
+                    format!("`{}` needs `{needed}`", step.spec.id),
+                );
             }
             problems.push(problem.help("drop one of these needs"));
         }
@@ -110,7 +155,10 @@ impl Graph {
         let mut from: HashMap<usize, usize> = HashMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(step) = queue.pop_front() {
-            for needed in self.needs[step].iter().filter(|needed| group.contains(needed)) {
+            for needed in self.needs[step]
+                .iter()
+                .filter(|needed| group.contains(needed))
+            {
                 if *needed == start {
                     let mut circle = vec![start, step];
                     let mut at = step;
@@ -141,15 +189,25 @@ impl Graph {
         let mut answers: Vec<bool> = questions
             .iter()
             .map(|(step, other)| {
-                self.open[*step] || self.needs[*step].contains(other) || (self.teardown[*step] && !self.teardown[*other])
+                self.open[*step]
+                    || self.needs[*step].contains(other)
+                    || (self.teardown[*step] && !self.teardown[*other])
             })
             .collect();
-        let mut others: Vec<usize> =
-            questions.iter().zip(&answers).filter(|(_, answer)| !**answer).map(|((_, other), _)| *other).collect();
+        let mut others: Vec<usize> = questions
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| !**answer)
+            .map(|((_, other), _)| *other)
+            .collect();
         others.sort_unstable();
         others.dedup();
         for chunk in others.chunks(64) {
-            let bit: HashMap<usize, u64> = chunk.iter().enumerate().map(|(at, other)| (*other, 1 << at)).collect();
+            let bit: HashMap<usize, u64> = chunk
+                .iter()
+                .enumerate()
+                .map(|(at, other)| (*other, 1 << at))
+                .collect();
             let mut above = vec![0_u64; self.needs.len()];
             for group in &self.order {
                 let mut mask = 0;

@@ -14,17 +14,32 @@ use crate::yaml;
 pub(super) fn check_defaults(draft: &Draft, problems: &mut Vec<Diagnostic>) {
     for (name, param) in &draft.params {
         let ty = param.ty.with_article();
-        for value in param.default.iter().chain(&param.choices).filter(|value| !has_type(value, param.ty)) {
-            let mut problem = Diagnostic::new(code::BAD_DEFAULT, format!("{value} is not {ty}, the type of `{name}`"))
-                .at(param.place.clone(), "declared here");
+        for value in param
+            .default
+            .iter()
+            .chain(&param.choices)
+            .filter(|value| !has_type(value, param.ty))
+        {
+            let mut problem = Diagnostic::new(
+                code::BAD_DEFAULT,
+                format!("{value} is not {ty}, the type of `{name}`"),
+            )
+            .at(param.place.clone(), "declared here");
             if param.ty == ParamType::String && !(value.is_array() || value.is_object()) {
                 problem = problem.help(format!("write it in quotes: \"{value}\""));
             }
             problems.push(problem);
         }
-        if let Some(default) = param.default.as_ref().filter(|default| !is_choice(default, param)) {
+        if let Some(default) = param
+            .default
+            .as_ref()
+            .filter(|default| !is_choice(default, param))
+        {
             let message = format!("the default {default} is none of the choices of `{name}`");
-            problems.push(Diagnostic::new(code::BAD_DEFAULT, message).at(param.place.clone(), "declared here"));
+            problems.push(
+                Diagnostic::new(code::BAD_DEFAULT, message)
+                    .at(param.place.clone(), "declared here"),
+            );
         }
     }
 }
@@ -38,7 +53,9 @@ pub(crate) fn has_type(value: &Value, ty: ParamType) -> bool {
         ParamType::Boolean => value.is_boolean(),
         ParamType::List => value.is_array(),
         ParamType::Object => value.is_object(),
-        ParamType::Duration => value.as_str().is_some_and(|text| text.parse::<Span>().is_ok()),
+        ParamType::Duration => value
+            .as_str()
+            .is_some_and(|text| text.parse::<Span>().is_ok()),
     }
 }
 
@@ -53,7 +70,10 @@ pub(crate) fn convert(text: &str, ty: ParamType) -> Option<Value> {
     let value = match ty {
         ParamType::String | ParamType::Duration => Value::String(text.to_owned()),
         ParamType::List if !text.trim_start().starts_with(['[', '-']) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
         _ => {
@@ -79,8 +99,14 @@ mod tests {
         assert_eq!(convert("yes", ParamType::Boolean), None);
         assert_eq!(convert("true", ParamType::Boolean), Some(json!(true)));
         assert_eq!(convert("a, b", ParamType::List), Some(json!(["a", "b"])));
-        assert_eq!(convert("[1, {a: b}]", ParamType::List), Some(json!([1, {"a": "b"}])));
-        assert_eq!(convert("{\"a\": 1}", ParamType::Object), Some(json!({"a": 1})));
+        assert_eq!(
+            convert("[1, {a: b}]", ParamType::List),
+            Some(json!([1, {"a": "b"}]))
+        );
+        assert_eq!(
+            convert("{\"a\": 1}", ParamType::Object),
+            Some(json!({"a": 1}))
+        );
         assert_eq!(convert("[", ParamType::List), None);
         assert_eq!(convert("90s", ParamType::Duration), Some(json!("90s")));
         assert_eq!(convert("90", ParamType::Duration), None);

@@ -56,8 +56,19 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(draft: &'a Draft, graph: &'a Graph, kinds: &'a dyn KindCatalog) -> Self {
-        let params = draft.params.keys().chain(&draft.lost_params).map(String::as_str).collect();
-        Self { draft, graph, kinds, params, outputs: HashMap::new() }
+        let params = draft
+            .params
+            .keys()
+            .chain(&draft.lost_params)
+            .map(String::as_str)
+            .collect();
+        Self {
+            draft,
+            graph,
+            kinds,
+            params,
+            outputs: HashMap::new(),
+        }
     }
 
     pub(super) fn meaning(&mut self, reference: &Reference, site: Site<'_>) -> Meaning {
@@ -70,17 +81,25 @@ impl<'a> Scope<'a> {
             return bad(
                 code::FOREACH_SOURCE,
                 format!("`{reference}` is not known before the run"),
-                Some("a `foreach` goes over parameters, the target or a written list, so that all steps are known before the run"),
+                Some(
+                    "a `foreach` goes over parameters, the target or a written list, so that all steps are known before the run",
+                ),
             );
         }
         match (root, part(1)) {
             ("params", Some(name)) if !self.params.contains(name) => {
                 let help = suggest(name, self.params.iter().copied().collect::<BTreeSet<_>>());
                 let message = format!("the parameter `{name}` is not declared");
-                Meaning::Bad(Mistake { code: code::UNKNOWN_PARAMETER, message, help })
+                Meaning::Bad(Mistake {
+                    code: code::UNKNOWN_PARAMETER,
+                    message,
+                    help,
+                })
             }
             ("params" | "target", _) => Meaning::Good,
-            ("run", Some("id")) | ("workflow", Some("name" | "dir")) | ("flowctl", Some("lab")) => Meaning::Good,
+            ("run", Some("id")) | ("workflow", Some("name" | "dir")) | ("flowctl", Some("lab")) => {
+                Meaning::Good
+            }
             ("run", _) => self.unknown(reference, &["run.id"]),
             ("workflow", _) => self.unknown(reference, &["workflow.name", "workflow.dir"]),
             ("flowctl", _) => self.unknown(reference, &["flowctl.lab"]),
@@ -94,7 +113,9 @@ impl<'a> Scope<'a> {
                 None if field == "item" => bad(
                     code::UNKNOWN_NAME,
                     "`item` does not exist here".to_owned(),
-                    Some("it is the item of a `foreach`; this step has none, or calls it otherwise by `as:`"),
+                    Some(
+                        "it is the item of a `foreach`; this step has none, or calls it otherwise by `as:`",
+                    ),
                 ),
                 None => self.unknown(reference, ROOTS),
             },
@@ -103,10 +124,16 @@ impl<'a> Scope<'a> {
 
     fn unknown(&self, reference: &Reference, known: &[&str]) -> Meaning {
         // As much of the name as the known ones have.
-        let parts = known.first().map_or(1, |name| name.matches('.').count() + 1);
+        let parts = known
+            .first()
+            .map_or(1, |name| name.matches('.').count() + 1);
         let given = display_path(reference.path.get(..parts).unwrap_or(&reference.path));
         let help = suggest(&given, known.iter().copied());
-        Meaning::Bad(Mistake { code: code::UNKNOWN_NAME, message: format!("`{given}` does not exist here"), help })
+        Meaning::Bad(Mistake {
+            code: code::UNKNOWN_NAME,
+            message: format!("`{given}` does not exist here"),
+            help,
+        })
     }
 
     fn step(&mut self, reference: &Reference, id: Option<&str>, site: Site<'_>) -> Meaning {
@@ -122,7 +149,11 @@ impl<'a> Scope<'a> {
                 return Meaning::Good;
             }
             let help = suggest(id, self.graph.ids());
-            return Meaning::Bad(Mistake { code: code::UNKNOWN_STEP, message: format!("there is no step `{id}`"), help });
+            return Meaning::Bad(Mistake {
+                code: code::UNKNOWN_STEP,
+                message: format!("there is no step `{id}`"),
+                help,
+            });
         };
         match reference.path.get(2).map(String::as_str) {
             Some("output") => {}
@@ -134,7 +165,11 @@ impl<'a> Scope<'a> {
                 );
             }
             None => {
-                return bad(code::UNKNOWN_NAME, format!("`steps.{id}` is not a value"), Some("ask for its `output`"));
+                return bad(
+                    code::UNKNOWN_NAME,
+                    format!("`steps.{id}` is not a value"),
+                    Some("ask for its `output`"),
+                );
             }
         }
         if step == site.step {
@@ -150,10 +185,10 @@ impl<'a> Scope<'a> {
         }
         let needed = &self.draft.steps[step].spec;
         // The output of a fan-in holds those of its instances, by key.
-        if let (None, Some(field)) = (&needed.foreach, reference.path.get(3)) {
-            if let meaning @ Meaning::Bad(_) = self.field(reference, &needed.uses, field, &[]) {
-                return meaning;
-            }
+        if let (None, Some(field)) = (&needed.foreach, reference.path.get(3))
+            && let meaning @ Meaning::Bad(_) = self.field(reference, &needed.uses, field, &[])
+        {
+            return meaning;
         }
         Meaning::OutputOf(step)
     }
@@ -164,12 +199,22 @@ impl<'a> Scope<'a> {
             return Meaning::Good;
         }
         let kinds = self.kinds;
-        let fields = self.outputs.entry(kind.to_owned()).or_insert_with(|| kinds.output_schema(kind).and_then(|schema| closed_fields(&schema)));
+        let fields = self.outputs.entry(kind.to_owned()).or_insert_with(|| {
+            kinds
+                .output_schema(kind)
+                .and_then(|schema| closed_fields(&schema))
+        });
         match fields {
             Some(fields) if !fields.contains(field) => Meaning::Bad(Mistake {
                 code: code::UNKNOWN_NAME,
                 message: format!("the output of `{kind}` has no field `{field}`"),
-                help: suggest(field, fields.iter().map(String::as_str).chain(also.iter().copied())),
+                help: suggest(
+                    field,
+                    fields
+                        .iter()
+                        .map(String::as_str)
+                        .chain(also.iter().copied()),
+                ),
             }),
             _ => Meaning::Good,
         }
@@ -177,13 +222,28 @@ impl<'a> Scope<'a> {
 }
 
 fn bad(code: &'static str, message: String, help: Option<&str>) -> Meaning {
-    Meaning::Bad(Mistake { code, message, help: help.map(str::to_owned) })
+    Meaning::Bad(Mistake {
+        code,
+        message,
+        help: help.map(str::to_owned),
+    })
 }
 
 /// The fields of an object whose schema allows no others.
 fn closed_fields(schema: &Value) -> Option<BTreeSet<String>> {
-    let more = ["additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref"];
-    let is_open = |keyword: &str| schema.get(keyword).is_some_and(|value| *value != Value::Bool(false));
+    let more = [
+        "additionalProperties",
+        "patternProperties",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "$ref",
+    ];
+    let is_open = |keyword: &str| {
+        schema
+            .get(keyword)
+            .is_some_and(|value| *value != Value::Bool(false))
+    };
     if more.into_iter().any(is_open) {
         return None;
     }

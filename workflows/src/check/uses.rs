@@ -57,7 +57,13 @@ pub(super) fn check(
     kinds: &dyn KindCatalog,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<Mention> {
-    let mut uses = Uses { files, kinds, problems, known: HashMap::new(), mentions: Vec::new() };
+    let mut uses = Uses {
+        files,
+        kinds,
+        problems,
+        known: HashMap::new(),
+        mentions: Vec::new(),
+    };
     for (at, step) in draft.steps.iter_mut().enumerate() {
         let mut with = std::mem::take(&mut step.spec.with);
         uses.check(at, step, Role::Main, &step.spec.uses, &mut with);
@@ -87,8 +93,13 @@ struct Uses<'a, 'f> {
 impl Uses<'_, '_> {
     fn check(&mut self, at: usize, step: &DraftStep, role: Role, uses: &str, with: &mut Value) {
         let node = step.node.follow(role.prefix().iter().copied());
-        let named = node.get("uses").or_else(|| step.node.get("uses")).unwrap_or(node);
-        let Some(kind) = self.kind(uses, &named.spot.place(&step.source)) else { return };
+        let named = node
+            .get("uses")
+            .or_else(|| step.node.get("uses"))
+            .unwrap_or(node);
+        let Some(kind) = self.kind(uses, &named.spot.place(&step.source)) else {
+            return;
+        };
         let given = node.get("with");
         let empty = Value::Object(serde_json::Map::new());
         let subject = Subject {
@@ -97,13 +108,33 @@ impl Uses<'_, '_> {
             node: given.unwrap_or(named),
             source: &step.source,
         };
-        self.problems.extend(kind.shape.check(subject).into_iter().map(|flaw| flaw.diagnostic));
+        self.problems.extend(
+            kind.shape
+                .check(subject)
+                .into_iter()
+                .map(|flaw| flaw.diagnostic),
+        );
         let mut paths = Vec::new();
-        find_paths(&kind.schema, &kind.schema, with, &mut Vec::new(), &mut paths);
+        find_paths(
+            &kind.schema,
+            &kind.schema,
+            with,
+            &mut Vec::new(),
+            &mut paths,
+        );
         for (path, format) in paths {
-            let place = given.map_or(named.spot, |given| given.follow(path.iter().map(String::as_str)).spot).place(&step.source);
-            let pointer: String = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-            let Some(Value::String(text)) = with.pointer_mut(&pointer) else { continue };
+            let place = given
+                .map_or(named.spot, |given| {
+                    given.follow(path.iter().map(String::as_str)).spot
+                })
+                .place(&step.source);
+            let pointer: String = path
+                .iter()
+                .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
+                .collect();
+            let Some(Value::String(text)) = with.pointer_mut(&pointer) else {
+                continue;
+            };
             if let Some(normal) = self.files_at(at, role, text, format, &step.folder, &place) {
                 *text = normal;
             }
@@ -126,7 +157,10 @@ impl Uses<'_, '_> {
                 Ok(shape) => Some(Arc::new(Kind { schema, shape })),
                 Err(reason) => {
                     let message = format!("the parameters of `{uses}` cannot be checked: {reason}");
-                    self.problems.push(Diagnostic::new(code::BAD_KIND_PARAMETER, message).at(place.clone(), "here"));
+                    self.problems.push(
+                        Diagnostic::new(code::BAD_KIND_PARAMETER, message)
+                            .at(place.clone(), "here"),
+                    );
                     None
                 }
             },
@@ -136,23 +170,48 @@ impl Uses<'_, '_> {
     }
 
     fn unknown_kind(&mut self, uses: &str, place: &Place) {
-        let problem = Diagnostic::new(code::UNKNOWN_KIND, format!("there is no step kind `{uses}`"))
-            .help("`flowctl kinds` lists them")
-            .maybe_help(suggest(uses, self.kinds.names()));
+        let problem = Diagnostic::new(
+            code::UNKNOWN_KIND,
+            format!("there is no step kind `{uses}`"),
+        )
+        .help("`flowctl kinds` lists them")
+        .maybe_help(suggest(uses, self.kinds.names()));
         self.problems.push(problem.at(place.clone(), "used here"));
     }
 
     /// Reads what a path means; the path as seen from the workflow's directory.
-    fn files_at(&mut self, step: usize, role: Role, text: &str, format: Format, folder: &str, place: &Place) -> Option<String> {
+    fn files_at(
+        &mut self,
+        step: usize,
+        role: Role,
+        text: &str,
+        format: Format,
+        folder: &str,
+        place: &Place,
+    ) -> Option<String> {
         let fixed = text.find("{{").map_or(text, |at| folder_of(&text[..at]));
         if is_template(text) && fixed.is_empty() {
-            let problem = Diagnostic::new(code::BAD_PATH, format!("which files `{text}` may mean cannot be known before the run"));
-            self.problems.push(problem.at(place.clone(), "here").help("begin the path with a folder: all files in it are taken along"));
+            let problem = Diagnostic::new(
+                code::BAD_PATH,
+                format!("which files `{text}` may mean cannot be known before the run"),
+            );
+            self.problems.push(
+                problem
+                    .at(place.clone(), "here")
+                    .help("begin the path with a folder: all files in it are taken along"),
+            );
             return None;
         }
         let Some(normal) = normalize(folder, fixed) else {
-            let problem = Diagnostic::new(code::BAD_PATH, format!("`{text}` leads out of the workflow's surroundings"));
-            self.problems.push(problem.at(place.clone(), "here").help("use a path relative to this file"));
+            let problem = Diagnostic::new(
+                code::BAD_PATH,
+                format!("`{text}` leads out of the workflow's surroundings"),
+            );
+            self.problems.push(
+                problem
+                    .at(place.clone(), "here")
+                    .help("use a path relative to this file"),
+            );
             return None;
         };
         let paths = if is_template(text) || format == Format::Folder {
@@ -168,7 +227,12 @@ impl Uses<'_, '_> {
         };
         for path in paths {
             match self.files.read(&path, Some(place)) {
-                Ok(text) => self.mentions.push(Mention { step, place: place.clone(), role, text }),
+                Ok(text) => self.mentions.push(Mention {
+                    step,
+                    place: place.clone(),
+                    role,
+                    text,
+                }),
                 Err(problem) => self.problems.push(*problem),
             }
         }
@@ -184,12 +248,27 @@ enum Format {
 }
 
 /// The strings in `value` that the schema calls paths.
-fn find_paths(root: &Value, schema: &Value, value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Format)>) {
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|target| root.pointer(target.trim_start_matches('#'))) {
+fn find_paths(
+    root: &Value,
+    schema: &Value,
+    value: &Value,
+    path: &mut Vec<String>,
+    found: &mut Vec<(Vec<String>, Format)>,
+) {
+    if let Some(target) = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|target| root.pointer(target.trim_start_matches('#')))
+    {
         find_paths(root, target, value, path, found);
     }
     for keyword in ["anyOf", "oneOf", "allOf"] {
-        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+        for branch in schema
+            .get(keyword)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             find_paths(root, branch, value, path, found);
         }
     }
@@ -205,7 +284,9 @@ fn find_paths(root: &Value, schema: &Value, value: &Value, path: &mut Vec<String
             }
         }
         Value::Array(items) => {
-            let Some(schema) = schema.get("items") else { return };
+            let Some(schema) = schema.get("items") else {
+                return;
+            };
             for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
                 find_paths(root, schema, item, path, found);
@@ -214,7 +295,10 @@ fn find_paths(root: &Value, schema: &Value, value: &Value, path: &mut Vec<String
         }
         Value::Object(fields) => {
             for (key, field) in fields {
-                let schema = schema.get("properties").and_then(|properties| properties.get(key)).or_else(|| schema.get("additionalProperties"));
+                let schema = schema
+                    .get("properties")
+                    .and_then(|properties| properties.get(key))
+                    .or_else(|| schema.get("additionalProperties"));
                 let Some(schema) = schema else { continue };
                 path.push(key.clone());
                 find_paths(root, schema, field, path, found);

@@ -11,7 +11,11 @@ use crate::context::Context;
 use crate::reference::Reference;
 
 /// Only what is mentioned is converted: an output may hold thousands of rows.
-pub(super) fn scope(context: &Context, references: &[Reference], environment: &Arc<Env>) -> CelContext<'static, 'static> {
+pub(super) fn scope(
+    context: &Context,
+    references: &[Reference],
+    environment: &Arc<Env>,
+) -> CelContext<'static, 'static> {
     let mut wanted: BTreeMap<&str, Vec<&Reference>> = BTreeMap::new();
     for reference in references {
         wanted.entry(reference.root()).or_default().push(reference);
@@ -20,12 +24,26 @@ pub(super) fn scope(context: &Context, references: &[Reference], environment: &A
     for (root, references) in wanted {
         if root == "steps" {
             let all = references.iter().any(|reference| reference.path.len() < 2);
-            let is_wanted = |id: &str| all || references.iter().any(|reference| reference.path.get(1).is_some_and(|part| part == id));
-            let steps = context.outputs().filter(|(id, _)| is_wanted(id)).map(|(id, output)| {
-                let step = HashMap::from([(Key::from("output"), to_cel(output))]);
-                (Key::from(id), CelValue::Map(Map { map: Arc::new(step) }))
+            let is_wanted = |id: &str| {
+                all || references
+                    .iter()
+                    .any(|reference| reference.path.get(1).is_some_and(|part| part == id))
+            };
+            let steps = context
+                .outputs()
+                .filter(|(id, _)| is_wanted(id))
+                .map(|(id, output)| {
+                    let step = HashMap::from([(Key::from("output"), to_cel(output))]);
+                    (
+                        Key::from(id),
+                        CelValue::Map(Map {
+                            map: Arc::new(step),
+                        }),
+                    )
+                });
+            let steps = CelValue::Map(Map {
+                map: Arc::new(steps.collect()),
             });
-            let steps = CelValue::Map(Map { map: Arc::new(steps.collect()) });
             scope.add_variable_from_value("steps", steps);
         } else if let Some(value) = context.root(root) {
             scope.add_variable_from_value(root, to_cel(value));
@@ -46,8 +64,12 @@ fn to_cel(value: &Value) -> CelValue {
         Value::String(text) => CelValue::String(Arc::new(text.clone())),
         Value::Array(items) => CelValue::List(Arc::new(items.iter().map(to_cel).collect())),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| (Key::from(key.as_str()), to_cel(value)));
-            CelValue::Map(Map { map: Arc::new(fields.collect()) })
+            let fields = fields
+                .iter()
+                .map(|(key, value)| (Key::from(key.as_str()), to_cel(value)));
+            CelValue::Map(Map {
+                map: Arc::new(fields.collect()),
+            })
         }
     }
 }
@@ -55,7 +77,9 @@ fn to_cel(value: &Value) -> CelValue {
 pub(super) fn is_missing_name(error: &ExecutionError) -> bool {
     matches!(
         error,
-        ExecutionError::NoSuchKey(_) | ExecutionError::UndeclaredReference(_) | ExecutionError::IndexOutOfBounds(_)
+        ExecutionError::NoSuchKey(_)
+            | ExecutionError::UndeclaredReference(_)
+            | ExecutionError::IndexOutOfBounds(_)
     )
 }
 
@@ -63,16 +87,30 @@ pub(super) fn is_missing_name(error: &ExecutionError) -> bool {
 pub(super) fn reason(error: &ExecutionError) -> String {
     match error {
         ExecutionError::ValuesNotComparable(left, right) => {
-            format!("{} can not be compared with {}", describe(left), describe(right))
+            format!(
+                "{} can not be compared with {}",
+                describe(left),
+                describe(right)
+            )
         }
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
             let help = "convert with int(), double() or string()";
-            format!("`{operator}` does not work between {} and {}; {help}", describe(left), describe(right))
+            format!(
+                "`{operator}` does not work between {} and {}; {help}",
+                describe(left),
+                describe(right)
+            )
         }
         ExecutionError::UnsupportedIndex(index, value) => {
-            format!("{} can not be an index of {}", describe(index), describe(value))
+            format!(
+                "{} can not be an index of {}",
+                describe(index),
+                describe(value)
+            )
         }
-        ExecutionError::UnsupportedTargetType { target } => format!("{} is not allowed here", describe(target)),
+        ExecutionError::UnsupportedTargetType { target } => {
+            format!("{} is not allowed here", describe(target))
+        }
         ExecutionError::NotSupportedAsMethod { method, target } => {
             format!("{} has no method `{method}`", describe(target))
         }
@@ -80,11 +118,15 @@ pub(super) fn reason(error: &ExecutionError) -> String {
         ExecutionError::NoSuchKey(key) => format!("`{key}` does not exist"),
         ExecutionError::UndeclaredReference(name) => format!("`{name}` does not exist"),
         ExecutionError::DivisionByZero(_) => "a division by zero".to_owned(),
-        ExecutionError::Overflow(operator, ..) => format!("`{operator}` gives a number that is too large"),
+        ExecutionError::Overflow(operator, ..) => {
+            format!("`{operator}` gives a number that is too large")
+        }
         ExecutionError::NoSuchOverload(overload) => {
             let types = overload.argument_types().join(" and ");
             let operator = overload.function().trim_matches('_').replace("_", "");
-            format!("`{operator}` does not work with {types}; convert with int(), double() or string()")
+            format!(
+                "`{operator}` does not work with {types}; convert with int(), double() or string()"
+            )
         }
         other => other.to_string(),
     }

@@ -9,22 +9,41 @@ use crate::reference::Reference;
 /// The first thing that the compiler did not like. The others mostly follow from it.
 pub(super) fn syntax_error(text: &str, errors: &ParseErrors) -> SyntaxError {
     let Some(first) = errors.errors.iter().min_by_key(|error| error.pos) else {
-        return SyntaxError { message: "the expression cannot be read".to_owned(), offset: 0 };
+        return SyntaxError {
+            message: "the expression cannot be read".to_owned(),
+            offset: 0,
+        };
     };
-    let (line, column) = (usize::try_from(first.pos.0).unwrap_or(1), usize::try_from(first.pos.1).unwrap_or(1));
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let (line, column) = (
+        usize::try_from(first.pos.0).unwrap_or(1),
+        usize::try_from(first.pos.1).unwrap_or(1),
+    );
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     let mut offset = (before + column.saturating_sub(1)).min(text.len());
     while !text.is_char_boundary(offset) {
         offset -= 1;
     }
     let message = first.msg.trim();
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message).to_owned();
+    let message = message
+        .strip_prefix("Syntax error: ")
+        .unwrap_or(message)
+        .to_owned();
     SyntaxError { message, offset }
 }
 
 /// Every name, bound variables of macros left out.
 pub(super) fn references(program: &Program, text: &str) -> Result<Vec<Reference>, SyntaxError> {
-    let mut walk = Walk { program, text, bound: Vec::new(), found: Vec::new(), unknown: None };
+    let mut walk = Walk {
+        program,
+        text,
+        bound: Vec::new(),
+        found: Vec::new(),
+        unknown: None,
+    };
     walk.expression(program.expression());
     match walk.unknown {
         Some(error) => Err(error),
@@ -50,12 +69,19 @@ impl<'a> Walk<'a> {
                     self.expression(part);
                 }
             }
-            Expr::List(list) => list.elements.iter().for_each(|element| self.expression(element)),
+            Expr::List(list) => list
+                .elements
+                .iter()
+                .for_each(|element| self.expression(element)),
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
             Expr::Struct(object) => {
                 self.unknown.get_or_insert_with(|| SyntaxError {
                     message: format!("there is no type `{}` to make a value of", object.type_name),
-                    offset: self.program.source_info().offset_for(node.id).map_or(0, |(start, _)| start as usize),
+                    offset: self
+                        .program
+                        .source_info()
+                        .offset_for(node.id)
+                        .map_or(0, |(start, _)| start as usize),
                 });
             }
             Expr::Comprehension(macro_call) => {
@@ -115,14 +141,33 @@ impl<'a> Walk<'a> {
     }
 
     fn push(&mut self, root: &str, rest: Vec<String>, id: u64, optional: bool) {
-        let start = self.program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
+        let start = self
+            .program
+            .source_info()
+            .offset_for(id)
+            .map_or(0, |(start, _)| start as usize);
         // The compiler knows where the name begins; it goes on for as long as its parts follow in the text.
         let tail = self.text.get(start..).unwrap_or("");
-        let end = tail.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '"' | '\''))).unwrap_or(tail.len());
-        let length = tail.get(..end).map_or(root.len(), |name| name.trim_end_matches(['.', '[', ']']).len());
-        let length = if tail.starts_with(root) { length.max(root.len()) } else { 0 };
+        let end = tail
+            .find(|c: char| {
+                !(c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '"' | '\''))
+            })
+            .unwrap_or(tail.len());
+        let length = tail.get(..end).map_or(root.len(), |name| {
+            name.trim_end_matches(['.', '[', ']']).len()
+        });
+        let length = if tail.starts_with(root) {
+            length.max(root.len())
+        } else {
+            0
+        };
         let path = std::iter::once(root.to_owned()).chain(rest).collect();
-        self.found.push(Reference { path, offset: start.min(self.text.len()), length, optional });
+        self.found.push(Reference {
+            path,
+            offset: start.min(self.text.len()),
+            length,
+            optional,
+        });
     }
 }
 

@@ -2,26 +2,25 @@
 //! checks see as much as possible.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::files::Files;
 use super::parts::Part;
 use crate::code;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Metadata, ParamDocument, ScheduleDocument, StepDocument};
 use crate::ids::{WorkflowName, is_snake_case};
-use crate::model::{DEFAULT_TEARDOWN, ParamSpec, Schedule, StepSpec, Workflow};
+use crate::model::{ParamSpec, Schedule, StepSpec};
 use crate::place::{Place, SourceText};
 use crate::plan::{Criterion, Objective};
 use crate::policy::Span;
 use crate::result::Outcome;
 use crate::yaml::{Node, Spot};
 
+mod finish;
 mod step;
 
 /// A workflow in the making.
@@ -69,7 +68,11 @@ impl DraftStep {
     pub(crate) fn at(&self, path: &[&str]) -> Place {
         match path {
             [] => self.spec.place.clone(),
-            path => self.node.follow(path.iter().copied()).spot.place(&self.source),
+            path => self
+                .node
+                .follow(path.iter().copied())
+                .spot
+                .place(&self.source),
         }
     }
 }
@@ -90,16 +93,30 @@ pub(super) fn assemble(parts: Vec<Part>, problems: &mut Vec<Diagnostic>) -> Draf
         steps: Vec::new(),
         lost_steps: HashSet::new(),
     };
-    let mut assembly = Assembly { draft, problems, defined: HashMap::new(), teardown: Vec::new() };
-    let main = parts.iter().find(|part| part.main).map(|part| part.node.spot.place(&part.source));
+    let mut assembly = Assembly {
+        draft,
+        problems,
+        defined: HashMap::new(),
+        teardown: Vec::new(),
+    };
+    let main = parts
+        .iter()
+        .find(|part| part.main)
+        .map(|part| part.node.spot.place(&part.source));
     for part in parts {
         assembly.part(part);
     }
-    let Assembly { mut draft, problems, teardown, .. } = assembly;
+    let Assembly {
+        mut draft,
+        problems,
+        teardown,
+        ..
+    } = assembly;
     draft.steps.extend(teardown);
     if draft.steps.is_empty() && draft.lost_steps.is_empty() && problems.is_empty() {
         // A run of nothing would end well without having looked at anything.
-        let problem = Diagnostic::new(code::MISSING_KEY, "the workflow has no steps").help("add `steps:`, or `include:` a file that has them");
+        let problem = Diagnostic::new(code::MISSING_KEY, "the workflow has no steps")
+            .help("add `steps:`, or `include:` a file that has them");
         problems.extend(main.map(|place| problem.at(place, "")));
     }
     draft
@@ -115,36 +132,42 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn part(&mut self, mut part: Part) {
         let mut value = std::mem::take(&mut part.value);
-        let mut take = |key: &str| value.as_object_mut().and_then(|fields| fields.shift_remove(key));
+        let mut take = |key: &str| {
+            value
+                .as_object_mut()
+                .and_then(|fields| fields.shift_remove(key))
+        };
         if part.main {
             self.head(&part, &mut take);
         }
-        self.draft.lost_params.extend(part.damage.lost_params.iter().cloned());
+        self.draft
+            .lost_params
+            .extend(part.damage.lost_params.iter().cloned());
         for (name, value) in object(take("params")) {
             self.param(&part, name, value);
         }
         for (name, value) in object(take("locks")) {
             let place = key_place(&part, "locks", &name);
-            if self.define("lock", &name, &place) {
-                if let Some(size) = self.read::<u32>(value, &place) {
-                    self.draft.locks.insert(name, (size, place));
-                }
+            if self.define("lock", &name, &place)
+                && let Some(size) = self.read::<u32>(value, &place)
+            {
+                self.draft.locks.insert(name, (size, place));
             }
         }
         for (index, value) in list(take("objectives")) {
             let place = item_place(&part, "objectives", index);
-            if let Some(objective) = self.read_unless_null::<Objective>(value, &place) {
-                if self.define("objective", &objective.id, &place) {
-                    self.draft.objectives.push((objective, place));
-                }
+            if let Some(objective) = self.read_unless_null::<Objective>(value, &place)
+                && self.define("objective", &objective.id, &place)
+            {
+                self.draft.objectives.push((objective, place));
             }
         }
         for (index, value) in list(take("criteria")) {
             let place = item_place(&part, "criteria", index);
-            if let Some(criterion) = self.read_unless_null::<Criterion>(value, &place) {
-                if self.define("criterion", criterion.id.as_str(), &place) {
-                    self.draft.criteria.push((criterion, place));
-                }
+            if let Some(criterion) = self.read_unless_null::<Criterion>(value, &place)
+                && self.define("criterion", criterion.id.as_str(), &place)
+            {
+                self.draft.criteria.push((criterion, place));
             }
         }
         for section in ["steps", "finally"] {
@@ -157,25 +180,41 @@ impl Assembly<'_> {
     fn head(&mut self, part: &Part, take: &mut impl FnMut(&str) -> Option<Value>) {
         let place = part.node.spot.place(&part.source);
         // What is wrong in it was reported by the schema.
-        let metadata = take("metadata").and_then(|value| serde_json::from_value::<Metadata>(value).ok());
-        self.draft.name = metadata.as_ref().and_then(|metadata| WorkflowName::new(metadata.name.as_str()).ok());
+        let metadata =
+            take("metadata").and_then(|value| serde_json::from_value::<Metadata>(value).ok());
+        self.draft.name = metadata
+            .as_ref()
+            .and_then(|metadata| WorkflowName::new(metadata.name.as_str()).ok());
         self.draft.metadata = metadata;
         self.draft.timeout = take("timeout").and_then(|value| self.read(value, &place));
-        self.draft.teardown_timeout = take("teardown_timeout").and_then(|value| self.read(value, &place));
-        let schedule = take("schedule").and_then(|value| self.read::<Option<ScheduleDocument>>(value, &place)).flatten();
+        self.draft.teardown_timeout =
+            take("teardown_timeout").and_then(|value| self.read(value, &place));
+        let schedule = take("schedule")
+            .and_then(|value| self.read::<Option<ScheduleDocument>>(value, &place))
+            .flatten();
         self.draft.schedule = schedule.map(|schedule| {
             let timezone = schedule.timezone.unwrap_or_else(|| "UTC".to_owned());
             let at = |key| part.node.follow(["schedule", key]).spot.place(&part.source);
-            (Schedule { cron: schedule.cron, timezone }, at("cron"), at("timezone"))
+            (
+                Schedule {
+                    cron: schedule.cron,
+                    timezone,
+                },
+                at("cron"),
+                at("timezone"),
+            )
         });
     }
 
     fn param(&mut self, part: &Part, name: String, value: Value) {
         let place = key_place(part, "params", &name);
         if !is_snake_case(&name) {
-            let problem = Diagnostic::new(code::BAD_ID, format!("`{name}` is not a valid parameter name"))
-                .at(place.clone(), "here")
-                .help("use lower-case letters, digits and `_`, beginning with a letter");
+            let problem = Diagnostic::new(
+                code::BAD_ID,
+                format!("`{name}` is not a valid parameter name"),
+            )
+            .at(place.clone(), "here")
+            .help("use lower-case letters, digits and `_`, beginning with a letter");
             self.problems.push(problem);
         }
         if !self.define("parameter", &name, &place) {
@@ -183,8 +222,22 @@ impl Assembly<'_> {
         }
         match self.read::<ParamDocument>(value, &place) {
             Some(param) => {
-                let ParamDocument { ty, default, description, choices } = param;
-                self.draft.params.insert(name, ParamSpec { ty, default, description, choices, place });
+                let ParamDocument {
+                    ty,
+                    default,
+                    description,
+                    choices,
+                } = param;
+                self.draft.params.insert(
+                    name,
+                    ParamSpec {
+                        ty,
+                        default,
+                        description,
+                        choices,
+                        place,
+                    },
+                );
             }
             None => {
                 self.draft.lost_params.insert(name);
@@ -194,10 +247,23 @@ impl Assembly<'_> {
 
     fn step(&mut self, part: &Part, section: &'static str, index: usize, value: Value) {
         let key = (section.to_owned(), index);
-        let Some(node) = part.node.get(section).and_then(|steps| steps.items().get(index)) else { return };
-        let place = node.get("id").map_or(node.spot, |id| id.spot).place(&part.source);
+        let Some(node) = part
+            .node
+            .get(section)
+            .and_then(|steps| steps.items().get(index))
+        else {
+            return;
+        };
+        let place = node
+            .get("id")
+            .map_or(node.spot, |id| id.spot)
+            .place(&part.source);
         let id = node.get("id").and_then(Node::text).unwrap_or("").to_owned();
-        let step = if part.damage.lost_steps.contains(&key) { None } else { self.read::<StepDocument>(value, &place) };
+        let step = if part.damage.lost_steps.contains(&key) {
+            None
+        } else {
+            self.read::<StepDocument>(value, &place)
+        };
         let step = step.and_then(|document| {
             let open = part.damage.open_steps.contains(&key);
             step::convert(document, part, node, &place, section == "finally", open)
@@ -205,7 +271,11 @@ impl Assembly<'_> {
         match step {
             Some(step) => {
                 if self.define("step", &id, &place) {
-                    if step.teardown { self.teardown.push(step) } else { self.draft.steps.push(step) }
+                    if step.teardown {
+                        self.teardown.push(step)
+                    } else {
+                        self.draft.steps.push(step)
+                    }
                 }
             }
             None => {
@@ -217,10 +287,13 @@ impl Assembly<'_> {
     /// Whether it is the first of its name; the second is an error.
     fn define(&mut self, what: &'static str, id: &str, place: &Place) -> bool {
         if let Some(first) = self.defined.get(&(what, id.to_owned())) {
-            let problem = Diagnostic::new(code::DUPLICATE_ID, format!("the {what} `{id}` is defined twice"))
-                .at(place.clone(), "again")
-                .at(first.clone(), "first defined here")
-                .help("rename or drop one of the two");
+            let problem = Diagnostic::new(
+                code::DUPLICATE_ID,
+                format!("the {what} `{id}` is defined twice"),
+            )
+            .at(place.clone(), "again")
+            .at(first.clone(), "first defined here")
+            .help("rename or drop one of the two");
             self.problems.push(problem);
             return false;
         }
@@ -233,14 +306,21 @@ impl Assembly<'_> {
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problems.push(Diagnostic::new(code::BAD_VALUE, error.to_string()).at(place.clone(), "in this"));
+                self.problems.push(
+                    Diagnostic::new(code::BAD_VALUE, error.to_string())
+                        .at(place.clone(), "in this"),
+                );
                 None
             }
         }
     }
 
     fn read_unless_null<T: DeserializeOwned>(&mut self, value: Value, place: &Place) -> Option<T> {
-        if value.is_null() { None } else { self.read(value, place) }
+        if value.is_null() {
+            None
+        } else {
+            self.read(value, place)
+        }
     }
 }
 
@@ -261,37 +341,26 @@ fn list(value: Option<Value>) -> impl Iterator<Item = (usize, Value)> {
 
 fn key_place(part: &Part, section: &str, key: &str) -> Place {
     let entry = part.node.get(section).and_then(|node| node.entry(key));
-    entry.map_or(Spot { offset: 0, length: 0 }, |entry| entry.spot).place(&part.source)
+    entry
+        .map_or(
+            Spot {
+                offset: 0,
+                length: 0,
+            },
+            |entry| entry.spot,
+        )
+        .place(&part.source)
 }
 
 fn item_place(part: &Part, section: &str, index: usize) -> Place {
-    let item = part.node.get(section).and_then(|node| node.items().get(index));
+    let item = part
+        .node
+        .get(section)
+        .and_then(|node| node.items().get(index));
     let spot = item.map(|item| item.get("id").map_or(item.spot, |id| id.spot));
-    spot.unwrap_or(Spot { offset: 0, length: 0 }).place(&part.source)
-}
-
-impl Draft {
-    /// The workflow, if enough of it could be read.
-    pub(super) fn finish(self, directory: Option<&Path>, files: &Files<'_>) -> Option<Workflow> {
-        let name = self.name?;
-        let metadata = self.metadata?;
-        let (finally, steps): (Vec<DraftStep>, Vec<DraftStep>) = self.steps.into_iter().partition(|step| step.teardown);
-        let specs = |steps: Vec<DraftStep>| steps.into_iter().map(|step| step.spec).collect();
-        Some(Workflow {
-            title: metadata.title.unwrap_or_else(|| name.to_string()),
-            name,
-            description: metadata.description,
-            directory: directory.map(|path| path.to_string_lossy().into_owned()),
-            params: self.params,
-            objectives: self.objectives.into_iter().map(|(objective, _)| objective).collect(),
-            criteria: self.criteria.into_iter().map(|(criterion, _)| criterion).collect(),
-            locks: self.locks.into_iter().map(|(name, (size, _))| (name, size)).collect(),
-            schedule: self.schedule.map(|(schedule, ..)| schedule),
-            timeout: self.timeout,
-            teardown_timeout: self.teardown_timeout.unwrap_or(DEFAULT_TEARDOWN),
-            steps: specs(steps),
-            finally: specs(finally),
-            files: files.sources(),
-        })
-    }
+    spot.unwrap_or(Spot {
+        offset: 0,
+        length: 0,
+    })
+    .place(&part.source)
 }

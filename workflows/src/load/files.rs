@@ -27,14 +27,23 @@ pub(crate) struct Files<'a> {
 
 impl<'a> Files<'a> {
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        Self { source, texts: BTreeMap::new(), unreadable: HashMap::new(), bytes: 0 }
+        Self {
+            source,
+            texts: BTreeMap::new(),
+            unreadable: HashMap::new(),
+            bytes: 0,
+        }
     }
 
     /// The text of a file, from the root. `mention` is where it is asked for.
     ///
     /// # Errors
     /// Why it cannot be had, at the place that asks for it.
-    pub(crate) fn read(&mut self, path: &str, mention: Option<&Place>) -> Result<Arc<SourceText>, Box<Diagnostic>> {
+    pub(crate) fn read(
+        &mut self,
+        path: &str,
+        mention: Option<&Place>,
+    ) -> Result<Arc<SourceText>, Box<Diagnostic>> {
         if let Some(text) = self.texts.get(path) {
             return Ok(Arc::clone(text));
         }
@@ -62,22 +71,40 @@ impl<'a> Files<'a> {
                 std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
                 _ => error.to_string(),
             };
-            Diagnostic::new(code::MISSING_FILE, format!("`{name}` cannot be read: {reason}"))
-                .maybe_help(self.similar(path))
+            Diagnostic::new(
+                code::MISSING_FILE,
+                format!("`{name}` cannot be read: {reason}"),
+            )
+            .maybe_help(self.similar(path))
         })?;
         if bytes.len() > LARGEST_FILE {
             let message = format!("`{name}` is larger than {} MiB", LARGEST_FILE >> 20);
-            return Err(Box::new(Diagnostic::new(code::FILE_TOO_BIG, message).help("split the file")));
+            return Err(Box::new(
+                Diagnostic::new(code::FILE_TOO_BIG, message).help("split the file"),
+            ));
         }
         self.bytes += bytes.len();
         if self.bytes > LARGEST_WORKFLOW {
-            let message = format!("the files of this workflow are larger than {} MiB in all", LARGEST_WORKFLOW >> 20);
-            return Err(Box::new(Diagnostic::new(code::FILE_TOO_BIG, message).help("take fewer files with `folder:`")));
+            let message = format!(
+                "the files of this workflow are larger than {} MiB in all",
+                LARGEST_WORKFLOW >> 20
+            );
+            return Err(Box::new(
+                Diagnostic::new(code::FILE_TOO_BIG, message)
+                    .help("take fewer files with `folder:`"),
+            ));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
-            let message = format!("`{name}` is not UTF-8: the byte at offset {at}, line {line}, cannot be read");
+            let line = 1 + error
+                .as_bytes()
+                .iter()
+                .take(at)
+                .filter(|byte| **byte == b'\n')
+                .count();
+            let message = format!(
+                "`{name}` is not UTF-8: the byte at offset {at}, line {line}, cannot be read"
+            );
             Diagnostic::new(code::NOT_UTF8, message).help("save the file as UTF-8")
         })?;
         let text = SourceText::new(name, text);
@@ -89,12 +116,19 @@ impl<'a> Files<'a> {
     ///
     /// # Errors
     /// When there are none.
-    pub(crate) fn list(&self, folder: &str, mention: &Place) -> Result<Vec<String>, Box<Diagnostic>> {
+    pub(crate) fn list(
+        &self,
+        folder: &str,
+        mention: &Place,
+    ) -> Result<Vec<String>, Box<Diagnostic>> {
         match self.source.list(folder) {
             Ok(paths) if !paths.is_empty() => Ok(paths),
             Ok(_) | Err(_) => {
                 let message = format!("`{}` is no folder with files", self.source.display(folder));
-                Err(Box::new(Diagnostic::new(code::MISSING_FILE, message).at(mention.clone(), "asked for here")))
+                Err(Box::new(
+                    Diagnostic::new(code::MISSING_FILE, message)
+                        .at(mention.clone(), "asked for here"),
+                ))
             }
         }
     }
@@ -102,7 +136,10 @@ impl<'a> Files<'a> {
     fn similar(&self, path: &str) -> Option<String> {
         let folder = folder_of(path);
         let paths = self.source.list(folder).ok()?;
-        let names = paths.iter().filter(|path| folder_of(path) == folder).map(|path| &path[path.rfind('/').map_or(0, |at| at + 1)..]);
+        let names = paths
+            .iter()
+            .filter(|path| folder_of(path) == folder)
+            .map(|path| &path[path.rfind('/').map_or(0, |at| at + 1)..]);
         suggest(&path[path.rfind('/').map_or(0, |at| at + 1)..], names)
     }
 

@@ -33,8 +33,18 @@ pub(super) struct Part {
 
 /// Reads the workflow's file and all that it includes, included ones first. `None` when the file itself cannot
 /// be read.
-pub(super) fn read(path: &str, files: &mut Files<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<Part>> {
-    let mut reader = Reader { files, problems, seen: HashSet::new(), open: Vec::new(), parts: Vec::new() };
+pub(super) fn read(
+    path: &str,
+    files: &mut Files<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Vec<Part>> {
+    let mut reader = Reader {
+        files,
+        problems,
+        seen: HashSet::new(),
+        open: Vec::new(),
+        parts: Vec::new(),
+    };
     // The workflow's own directory is the root of the source; the caller sees to that.
     reader.file(path, None);
     let parts = reader.parts;
@@ -62,24 +72,43 @@ impl Reader<'_, '_> {
         let Some(node) = node else { return };
         let main = mention.is_none();
         let mut value = node.to_json();
-        let shape = if main { Shape::document(Arc::new(schema::workflow().clone())) } else { Shape::document(Arc::new(schema::part().clone())) };
+        let shape = if main {
+            Shape::document(Arc::new(schema::workflow().clone()))
+        } else {
+            Shape::document(Arc::new(schema::part().clone()))
+        };
         let flaws = match &shape {
-            Ok(shape) => shape.check(Subject { value: &value, node: &node, source: &source }),
+            Ok(shape) => shape.check(Subject {
+                value: &value,
+                node: &node,
+                source: &source,
+            }),
             Err(reason) => {
                 // Only a mistake in flowctl itself leads here; it must not pass for a good file.
-                self.problems.push(Diagnostic::new(code::BAD_VALUE, format!("the schema cannot be used: {reason}")));
+                self.problems.push(Diagnostic::new(
+                    code::BAD_VALUE,
+                    format!("the schema cannot be used: {reason}"),
+                ));
                 return;
             }
         };
         let damage = prune::prune(&mut value, &flaws);
-        self.problems.extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
+        self.problems
+            .extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
         let folder = folder_of(path).to_owned();
         self.open.push(path.to_owned());
         for include in node.get("include").map(Node::items).unwrap_or_default() {
             self.include(&folder, include, &source);
         }
         self.open.pop();
-        self.parts.push(Part { source, folder, node, value, damage, main });
+        self.parts.push(Part {
+            source,
+            folder,
+            node,
+            value,
+            damage,
+            main,
+        });
     }
 
     fn include(&mut self, folder: &str, include: &Node, source: &Arc<SourceText>) {
@@ -87,13 +116,31 @@ impl Reader<'_, '_> {
         let Some(path) = include.text() else { return };
         let place = include.spot.place(source);
         let Some(path) = normalize(folder, path) else {
-            let problem = Diagnostic::new(code::BAD_PATH, format!("`{path}` leads out of the workflow's surroundings"));
-            return self.problems.push(problem.at(place, "here").help("use a path relative to this file"));
+            let problem = Diagnostic::new(
+                code::BAD_PATH,
+                format!("`{path}` leads out of the workflow's surroundings"),
+            );
+            return self.problems.push(
+                problem
+                    .at(place, "here")
+                    .help("use a path relative to this file"),
+            );
         };
         if let Some(start) = self.open.iter().position(|open| *open == path) {
-            let circle: Vec<&str> = self.open[start..].iter().map(String::as_str).chain([path.as_str()]).collect();
-            let problem = Diagnostic::new(code::INCLUDE_CYCLE, format!("files include each other: {}", circle.join(" -> ")));
-            return self.problems.push(problem.at(place, "closes the circle").help("drop one of the includes"));
+            let circle: Vec<&str> = self.open[start..]
+                .iter()
+                .map(String::as_str)
+                .chain([path.as_str()])
+                .collect();
+            let problem = Diagnostic::new(
+                code::INCLUDE_CYCLE,
+                format!("files include each other: {}", circle.join(" -> ")),
+            );
+            return self.problems.push(
+                problem
+                    .at(place, "closes the circle")
+                    .help("drop one of the includes"),
+            );
         }
         if !self.seen.contains(&path) {
             self.file(&path, Some(&place));

@@ -68,7 +68,10 @@ pub(super) fn prune(value: &mut Value, flaws: &[Flaw]) -> Damage {
         for part in &path {
             at = at.and_then(|value| match value {
                 Value::Object(fields) => fields.get_mut(part),
-                Value::Array(items) => part.parse().ok().and_then(|index: usize| items.get_mut(index)),
+                Value::Array(items) => part
+                    .parse()
+                    .ok()
+                    .and_then(|index: usize| items.get_mut(index)),
                 _ => None,
             });
         }

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, nearest, suggest};
 use crate::document::{ID_PATTERN, NAME_PATTERN};
 use crate::place::SourceText;
-use crate::template::is_template;
 use crate::yaml::Node;
 
-use super::words::{article, found, of_type, one_of};
+mod leaf;
+
+use leaf::{Instead, Leaf, leaves, plain, types};
+
+use super::words::{article, found, one_of};
 
 /// A schema, ready to be held against values.
 pub(crate) struct Shape {
@@ -50,7 +53,11 @@ impl Shape {
     /// In words, when it is no schema.
     pub(crate) fn document(schema: Arc<Value>) -> Result<Self, String> {
         let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-        Ok(Self { schema, validator, kind: None })
+        Ok(Self {
+            schema,
+            validator,
+            kind: None,
+        })
     }
 
     /// The schema of a step kind's parameters: templates may stand for any value, and the codes are its own.
@@ -58,54 +65,21 @@ impl Shape {
     /// # Errors
     /// In words, when it is no schema.
     pub(crate) fn parameters(kind: &str, schema: Arc<Value>) -> Result<Self, String> {
-        Ok(Self { kind: Some(kind.to_owned()), ..Self::document(schema)? })
+        Ok(Self {
+            kind: Some(kind.to_owned()),
+            ..Self::document(schema)?
+        })
     }
 
     /// Every mistake.
     pub(crate) fn check(&self, subject: Subject<'_>) -> Vec<Flaw> {
         let mut flaws = Vec::new();
         for error in self.validator.iter_errors(subject.value) {
-            for leaf in self.leaves(&error) {
+            for leaf in leaves(&error, self.kind.is_some()) {
                 self.flaws(&leaf, subject, &mut flaws);
             }
         }
         flaws
-    }
-
-    /// The errors that matter: of alternatives, those of the one that was probably meant; none, if a template
-    /// stands where its value will.
-    fn leaves<'e>(&self, error: &'e ValidationError<'e>) -> Vec<Leaf<'e>> {
-        if self.kind.is_some() && error.instance().as_str().is_some_and(is_template) {
-            return Vec::new();
-        }
-        let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) = error.kind() else {
-            return vec![Leaf { error, instead: None }];
-        };
-        let here = error.instance_path().as_str();
-        let mut branches: Vec<Vec<Leaf<'e>>> = Vec::new();
-        for branch in context {
-            let leaves: Vec<Leaf<'e>> = branch.iter().flat_map(|error| self.leaves(error)).collect();
-            if leaves.is_empty() {
-                return Vec::new();
-            }
-            branches.push(leaves);
-        }
-        // Alternatives that are of another type altogether were not meant.
-        let is_other_type = |leaf: &Leaf<'_>| {
-            leaf.error.instance_path().as_str() == here && leaf.expected_types().is_some()
-        };
-        let (other, meant): (Vec<_>, Vec<_>) = branches.into_iter().partition(|leaves| leaves.iter().any(is_other_type));
-        if meant.is_empty() {
-            let expected = other.iter().flatten().filter(|leaf| is_other_type(leaf)).filter_map(Leaf::expected_types);
-            return vec![Leaf { error, instead: Some(Instead::Types(dedup(expected.flatten()))) }];
-        }
-        let choices = meant.iter().map(|leaves| leaves.iter().find_map(|leaf| leaf.choices(here)));
-        if let Some(choices) = choices.collect::<Option<Vec<Vec<String>>>>() {
-            return vec![Leaf { error, instead: Some(Instead::Choices(choices.concat())) }];
-        }
-        // The closest alternative is the one with the fewest mistakes, then the one that is followed the deepest.
-        let depth = |leaves: &[Leaf<'_>]| leaves.iter().map(|leaf| leaf.error.instance_path().as_str().matches('/').count()).max();
-        meant.into_iter().min_by_key(|leaves| (leaves.len(), std::cmp::Reverse(depth(leaves)))).unwrap_or_default()
     }
 
     fn flaws(&self, leaf: &Leaf<'_>, subject: Subject<'_>, flaws: &mut Vec<Flaw>) {
@@ -116,7 +90,12 @@ impl Shape {
         let name = path.last().map(String::as_str);
         let at = |diagnostic: Diagnostic| diagnostic.at(node.spot.place(subject.source), "here");
         let (unknown, missing, wrong_type, bad_value) = match self.kind {
-            None => (code::UNKNOWN_KEY, code::MISSING_KEY, code::WRONG_TYPE, code::BAD_VALUE),
+            None => (
+                code::UNKNOWN_KEY,
+                code::MISSING_KEY,
+                code::WRONG_TYPE,
+                code::BAD_VALUE,
+            ),
             Some(_) => (
                 code::UNKNOWN_KIND_PARAMETER,
                 code::MISSING_KIND_PARAMETER,
@@ -126,15 +105,28 @@ impl Shape {
         };
         // The number of an item says nothing to the reader; the place does.
         let named = name.filter(|name| name.parse::<usize>().is_err());
-        let subject_name = |what: &str| named.map_or_else(|| what.to_owned(), |name| format!("`{name}`"));
+        let subject_name =
+            |what: &str| named.map_or_else(|| what.to_owned(), |name| format!("`{name}`"));
         let diagnostic = match (&leaf.instead, error.kind()) {
             (Some(Instead::Types(expected)), _) => at(Diagnostic::new(
                 wrong_type,
-                format!("{} must be {}, not {}", subject_name("this"), one_of(expected), found(error.instance())),
+                format!(
+                    "{} must be {}, not {}",
+                    subject_name("this"),
+                    one_of(expected),
+                    found(error.instance())
+                ),
             )),
-            (Some(Instead::Choices(choices)), _) => at(self.bad_choice(&path, error.instance(), choices, bad_value)),
-            (None, ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected }) => {
-                let flaw = |key: &String| self.unknown_key(error, key, unknown, node, &path, subject);
+            (Some(Instead::Choices(choices)), _) => {
+                at(self.bad_choice(&path, error.instance(), choices, bad_value))
+            }
+            (
+                None,
+                ValidationErrorKind::AdditionalProperties { unexpected }
+                | ValidationErrorKind::UnevaluatedProperties { unexpected },
+            ) => {
+                let flaw =
+                    |key: &String| self.unknown_key(error, key, unknown, node, &path, subject);
                 return flaws.extend(unexpected.iter().map(flaw));
             }
             (None, ValidationErrorKind::Required { property }) => {
@@ -143,28 +135,57 @@ impl Shape {
                     (Some(kind), None) => format!("`{kind}`"),
                     _ => subject_name("this"),
                 };
-                let noun = if self.kind.is_some() && name.is_none() { "parameter" } else { "key" };
-                at(Diagnostic::new(missing, format!("{owner} needs the {noun} `{property}`")))
-                    .maybe_help(self.description(error, property).map(|text| format!("`{property}`: {text}")))
+                let noun = if self.kind.is_some() && name.is_none() {
+                    "parameter"
+                } else {
+                    "key"
+                };
+                at(Diagnostic::new(
+                    missing,
+                    format!("{owner} needs the {noun} `{property}`"),
+                ))
+                .maybe_help(
+                    self.description(error, property)
+                        .map(|text| format!("`{property}`: {text}")),
+                )
             }
             (None, ValidationErrorKind::Type { kind }) => {
                 let expected = types(kind);
                 at(Diagnostic::new(
                     wrong_type,
-                    format!("{} must be {}, not {}", subject_name("this"), one_of(&expected), found(error.instance())),
+                    format!(
+                        "{} must be {}, not {}",
+                        subject_name("this"),
+                        one_of(&expected),
+                        found(error.instance())
+                    ),
                 ))
             }
-            (None, ValidationErrorKind::Pattern { pattern }) => at(self.bad_pattern(pattern, error.instance(), bad_value)),
+            (None, ValidationErrorKind::Pattern { pattern }) => {
+                at(self.bad_pattern(pattern, error.instance(), bad_value))
+            }
             (None, ValidationErrorKind::Enum { options }) => {
-                let choices: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
+                let choices: Vec<String> = options
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(plain)
+                    .collect();
                 at(self.bad_choice(&path, error.instance(), &choices, bad_value))
             }
             (None, ValidationErrorKind::Constant { expected_value }) => {
                 at(self.bad_choice(&path, error.instance(), &[plain(expected_value)], bad_value))
             }
-            (None, _) => at(Diagnostic::new(bad_value, format!("{}: {error}", subject_name("this value")))),
+            (None, _) => at(Diagnostic::new(
+                bad_value,
+                format!("{}: {error}", subject_name("this value")),
+            )),
         };
-        flaws.push(Flaw { path, unexpected: None, diagnostic });
+        flaws.push(Flaw {
+            path,
+            unexpected: None,
+            diagnostic,
+        });
     }
 
     fn unknown_key(
@@ -188,11 +209,23 @@ impl Shape {
             None => format!("unknown key `{key}`"),
         };
         let spot = node.entry(key).map_or(node.spot, |entry| entry.spot);
-        let diagnostic = Diagnostic::new(code, message).at(spot.place(subject.source), "not known here").maybe_help(help);
-        Flaw { path: path.to_vec(), unexpected: Some(key.to_owned()), diagnostic }
+        let diagnostic = Diagnostic::new(code, message)
+            .at(spot.place(subject.source), "not known here")
+            .maybe_help(help);
+        Flaw {
+            path: path.to_vec(),
+            unexpected: Some(key.to_owned()),
+            diagnostic,
+        }
     }
 
-    fn bad_choice(&self, path: &[String], instance: &Value, choices: &[String], code: &'static str) -> Diagnostic {
+    fn bad_choice(
+        &self,
+        path: &[String],
+        instance: &Value,
+        choices: &[String],
+        code: &'static str,
+    ) -> Diagnostic {
         let given = plain(instance);
         let root = match path {
             [only] if self.kind.is_none() => only.as_str(),
@@ -200,28 +233,47 @@ impl Shape {
         };
         let listed: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
         let (code, message) = match root {
-            "apiVersion" => (code::UNKNOWN_API_VERSION, format!("this flowctl does not know the version `{given}`")),
-            "kind" => (code::UNKNOWN_DOCUMENT_KIND, format!("`{given}` is not the kind of document that is wanted here")),
+            "apiVersion" => (
+                code::UNKNOWN_API_VERSION,
+                format!("this flowctl does not know the version `{given}`"),
+            ),
+            "kind" => (
+                code::UNKNOWN_DOCUMENT_KIND,
+                format!("`{given}` is not the kind of document that is wanted here"),
+            ),
             _ => (code, format!("{} is not allowed here", article(instance))),
         };
-        let near = suggest(&given, choices.iter().map(String::as_str)).filter(|help| help.starts_with("did you mean"));
-        Diagnostic::new(code, message).help(near.unwrap_or_else(|| format!("expected {}", one_of(&listed))))
+        let near = suggest(&given, choices.iter().map(String::as_str))
+            .filter(|help| help.starts_with("did you mean"));
+        Diagnostic::new(code, message)
+            .help(near.unwrap_or_else(|| format!("expected {}", one_of(&listed))))
     }
 
     fn bad_pattern(&self, pattern: &str, instance: &Value, bad_value: &'static str) -> Diagnostic {
         let given = plain(instance);
         match pattern {
             ID_PATTERN | NAME_PATTERN if self.kind.is_none() => {
-                let help = if pattern == ID_PATTERN { "use lower-case letters, digits and `_`, beginning with a letter" } else { "use lower-case letters, digits, `_` and `-`, beginning with a letter" };
+                let help = if pattern == ID_PATTERN {
+                    "use lower-case letters, digits and `_`, beginning with a letter"
+                } else {
+                    "use lower-case letters, digits, `_` and `-`, beginning with a letter"
+                };
                 Diagnostic::new(code::BAD_ID, format!("`{given}` is not a valid name")).help(help)
             }
             pattern if pattern.contains("(ms|s|m|h|d)") => {
-                let code = if self.kind.is_some() { bad_value } else { code::BAD_DURATION };
-                Diagnostic::new(code, format!("`{given}` is not a duration"))
-                    .help("write a number with a unit (ms, s, m, h, d), for example `90s` or `1m30s`")
+                let code = if self.kind.is_some() {
+                    bad_value
+                } else {
+                    code::BAD_DURATION
+                };
+                Diagnostic::new(code, format!("`{given}` is not a duration")).help(
+                    "write a number with a unit (ms, s, m, h, d), for example `90s` or `1m30s`",
+                )
             }
-            pattern => Diagnostic::new(bad_value, format!("`{given}` does not have the right form"))
-                .help(format!("it must match {pattern}")),
+            pattern => {
+                Diagnostic::new(bad_value, format!("`{given}` does not have the right form"))
+                    .help(format!("it must match {pattern}"))
+            }
         }
     }
 
@@ -232,75 +284,29 @@ impl Shape {
     }
 
     fn sibling_properties(&self, error: &ValidationError<'_>) -> Vec<String> {
-        let properties = self.owner(error).and_then(|owner| owner.get("properties")).and_then(Value::as_object);
-        properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+        let properties = self
+            .owner(error)
+            .and_then(|owner| owner.get("properties"))
+            .and_then(Value::as_object);
+        properties
+            .map(|properties| properties.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn description(&self, error: &ValidationError<'_>, property: &str) -> Option<String> {
         let schema = self.owner(error)?.get("properties")?.get(property)?;
-        schema.get("description").and_then(Value::as_str).map(|text| text.lines().next().unwrap_or("").to_owned())
+        schema
+            .get("description")
+            .and_then(Value::as_str)
+            .map(|text| text.lines().next().unwrap_or("").to_owned())
     }
-}
-
-/// An error that is reported, perhaps in other words than its own.
-struct Leaf<'e> {
-    error: &'e ValidationError<'e>,
-    instead: Option<Instead>,
-}
-
-enum Instead {
-    Types(Vec<String>),
-    Choices(Vec<String>),
-}
-
-impl Leaf<'_> {
-    /// The types that would have been right, if the type is what is wrong.
-    fn expected_types(&self) -> Option<Vec<String>> {
-        match (&self.instead, self.error.kind()) {
-            (Some(Instead::Types(types)), _) => Some(types.clone()),
-            (None, ValidationErrorKind::Type { kind }) => Some(types(kind)),
-            _ => None,
-        }
-    }
-
-    /// The values that would have been right, if that is what is wrong at `path`.
-    fn choices(&self, path: &str) -> Option<Vec<String>> {
-        if self.error.instance_path().as_str() != path {
-            return None;
-        }
-        match (&self.instead, self.error.kind()) {
-            (Some(Instead::Choices(choices)), _) => Some(choices.clone()),
-            (None, ValidationErrorKind::Constant { expected_value }) => Some(vec![plain(expected_value)]),
-            (None, ValidationErrorKind::Enum { options }) => Some(options.as_array()?.iter().map(plain).collect()),
-            _ => None,
-        }
-    }
-}
-
-/// Nothing is not mentioned: whoever wants nothing leaves the key out.
-fn types(kind: &TypeKind) -> Vec<String> {
-    let types: Vec<JsonType> = match kind {
-        TypeKind::Single(ty) => vec![*ty],
-        TypeKind::Multiple(types) => types.iter().collect(),
-    };
-    types.into_iter().filter(|ty| *ty != JsonType::Null).map(|ty| of_type(ty).to_owned()).collect()
-}
-
-fn dedup(words: impl Iterator<Item = String>) -> Vec<String> {
-    let mut seen = Vec::new();
-    for word in words {
-        if !seen.contains(&word) {
-            seen.push(word);
-        }
-    }
-    seen
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The parts of a JSON pointer.
 fn segments(pointer: &str) -> Vec<String> {
-    pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+    pointer
+        .split('/')
+        .skip(1)
+        .map(|part| part.replace("~1", "/").replace("~0", "~"))
+        .collect()
 }

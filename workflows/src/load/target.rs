@@ -1,6 +1,8 @@
 //! A target file: read, expanded, checked. What it takes from outside (environment, home, the lab's directory)
 //! comes through a [`Lookup`]; nothing is looked up here by itself.
 
+mod meaning;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -9,12 +11,12 @@ use super::files::{Files, sha256};
 use super::shape::{Shape, Subject};
 use crate::code;
 use crate::context::Context;
-use crate::diagnostic::{Diagnostic, sort, suggest};
+use crate::diagnostic::{Diagnostic, sort};
 use crate::place::SourceText;
 use crate::plan::TargetIdentity;
 use crate::schema;
 use crate::source::Source;
-use crate::target::{Auth, SecretName, Target};
+use crate::target::Target;
 use crate::template::{Template, is_template};
 use crate::yaml::{self, Budget, Node};
 
@@ -41,7 +43,11 @@ pub struct TargetFile {
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn load_target(source: &dyn Source, path: &str, lookup: &Lookup<'_>) -> Result<TargetFile, Vec<Diagnostic>> {
+pub fn load_target(
+    source: &dyn Source,
+    path: &str,
+    lookup: &Lookup<'_>,
+) -> Result<TargetFile, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let file = read(source, path, lookup, &mut problems);
     match file {
@@ -53,7 +59,12 @@ pub fn load_target(source: &dyn Source, path: &str, lookup: &Lookup<'_>) -> Resu
     }
 }
 
-fn read(source: &dyn Source, path: &str, lookup: &Lookup<'_>, problems: &mut Vec<Diagnostic>) -> Option<TargetFile> {
+fn read(
+    source: &dyn Source,
+    path: &str,
+    lookup: &Lookup<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<TargetFile> {
     let mut files = Files::new(source);
     let text = match files.read(path, None) {
         Ok(text) => text,
@@ -68,12 +79,23 @@ fn read(source: &dyn Source, path: &str, lookup: &Lookup<'_>, problems: &mut Vec
     let value = node.to_json();
     match Shape::document(Arc::new(schema::target().clone())) {
         Ok(shape) => {
-            let flaws = shape.check(Subject { value: &value, node: &node, source: &text });
+            let flaws = shape.check(Subject {
+                value: &value,
+                node: &node,
+                source: &text,
+            });
             problems.extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
         }
-        Err(reason) => problems.push(Diagnostic::new(code::BAD_VALUE, format!("the schema cannot be used: {reason}"))),
+        Err(reason) => problems.push(Diagnostic::new(
+            code::BAD_VALUE,
+            format!("the schema cannot be used: {reason}"),
+        )),
     }
-    let mut reader = Reader { text: &text, lookup, problems };
+    let mut reader = Reader {
+        text: &text,
+        lookup,
+        problems,
+    };
     let value = reader.expand(&node);
     // What cannot be read was reported by the schema.
     let target: Target = serde_json::from_value(value.clone()).ok()?;
@@ -107,9 +129,13 @@ impl Reader<'_> {
         use crate::yaml::Content;
         match &node.content {
             Content::String(text) => self.expand_text(text, node),
-            Content::List(items) => Value::Array(items.iter().map(|item| self.expand(item)).collect()),
+            Content::List(items) => {
+                Value::Array(items.iter().map(|item| self.expand(item)).collect())
+            }
             Content::Map(entries) => {
-                let fields = entries.iter().map(|entry| (entry.key.clone(), self.expand(&entry.value)));
+                let fields = entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), self.expand(&entry.value)));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
             Content::Null | Content::Bool(_) | Content::Number(_) => node.to_json(),
@@ -122,8 +148,12 @@ impl Reader<'_> {
             let template = match Template::compile(text) {
                 Ok(template) => template,
                 Err(error) => {
-                    let problem = Diagnostic::new(code::BAD_TEMPLATE, format!("this is no template: {}", error.message));
-                    self.problems.push(problem.at(place.within(text, error.offset, 0), "here"));
+                    let problem = Diagnostic::new(
+                        code::BAD_TEMPLATE,
+                        format!("this is no template: {}", error.message),
+                    );
+                    self.problems
+                        .push(problem.at(place.within(text, error.offset, 0), "here"));
                     return Value::String(text.to_owned());
                 }
             };
@@ -134,132 +164,61 @@ impl Reader<'_> {
                 let problem = match (reference.root(), &self.lookup.lab) {
                     ("flowctl", Some(_)) if name == "lab" => continue,
                     ("flowctl", None) if name == "lab" => {
-                        Diagnostic::new(code::UNSET_VARIABLE, "the lab's directory is not known").help("set FLOWCTL_LAB")
+                        Diagnostic::new(code::UNSET_VARIABLE, "the lab's directory is not known")
+                            .help("set FLOWCTL_LAB")
                     }
                     ("env", _) if !name.is_empty() => match (self.lookup.env)(name) {
                         Some(value) => {
                             env.insert(name.to_owned(), Value::String(value));
                             continue;
                         }
-                        None => Diagnostic::new(code::UNSET_VARIABLE, format!("the environment variable {name} is not set"))
-                            .help(format!("set {name}, or write the value into the target")),
+                        None => Diagnostic::new(
+                            code::UNSET_VARIABLE,
+                            format!("the environment variable {name} is not set"),
+                        )
+                        .help(format!("set {name}, or write the value into the target")),
                     },
-                    _ => Diagnostic::new(code::UNKNOWN_NAME, format!("`{reference}` does not exist in a target"))
-                        .help("known here: flowctl.lab, env.NAME"),
+                    _ => Diagnostic::new(
+                        code::UNKNOWN_NAME,
+                        format!("`{reference}` does not exist in a target"),
+                    )
+                    .help("known here: flowctl.lab, env.NAME"),
                 };
                 known = false;
-                self.problems.push(problem.at(place.within(text, reference.offset, reference.length), "here"));
+                self.problems.push(problem.at(
+                    place.within(text, reference.offset, reference.length),
+                    "here",
+                ));
             }
-            let context = Context::default().with("env", Value::Object(env)).with("flowctl", json!({ "lab": self.lookup.lab }));
+            let context = Context::default()
+                .with("env", Value::Object(env))
+                .with("flowctl", json!({ "lab": self.lookup.lab }));
             match template.render_text(&context) {
                 Ok(rendered) => rendered,
                 Err(_) if !known => text.to_owned(),
                 Err(error) => {
-                    self.problems.push(Diagnostic::new(code::BAD_TEMPLATE, error.to_string()).at(place.clone(), "here"));
+                    self.problems.push(
+                        Diagnostic::new(code::BAD_TEMPLATE, error.to_string())
+                            .at(place.clone(), "here"),
+                    );
                     text.to_owned()
                 }
             }
         } else {
             text.to_owned()
         };
-        let Some(rest) = rendered.strip_prefix("~/") else { return Value::String(rendered) };
+        let Some(rest) = rendered.strip_prefix("~/") else {
+            return Value::String(rendered);
+        };
         match &self.lookup.home {
             Some(home) => Value::String(format!("{}/{rest}", home.trim_end_matches('/'))),
             None => {
-                let problem = Diagnostic::new(code::UNSET_VARIABLE, "the home directory is not known").help("set HOME, or write the whole path");
+                let problem =
+                    Diagnostic::new(code::UNSET_VARIABLE, "the home directory is not known")
+                        .help("set HOME, or write the whole path");
                 self.problems.push(problem.at(place, "here"));
                 Value::String(rendered)
             }
         }
-    }
-
-    fn check(&mut self, target: &Target, node: &Node) {
-        let endpoints = [
-            ("prometheus", &target.prometheus),
-            ("alertmanager", &target.alertmanager),
-            ("grafana", &target.grafana),
-        ];
-        for (name, endpoint) in endpoints {
-            if let Some(endpoint) = endpoint {
-                self.endpoint(name, endpoint.url.as_deref(), endpoint.service.as_deref(), endpoint.direct, node);
-                self.auth(name, endpoint.auth.as_ref(), target, node);
-            }
-        }
-        if let Some(trino) = &target.trino {
-            self.endpoint("trino", trino.url.as_deref(), trino.service.as_deref(), trino.direct, node);
-            self.auth("trino", trino.auth.as_ref(), target, node);
-        }
-        if let Some(s3) = &target.s3 {
-            self.endpoint("s3", Some(&s3.url), None, false, node);
-            self.secret(&s3.access_key, &["s3", "access_key", "secret"], target, node);
-            self.secret(&s3.secret_key, &["s3", "secret_key", "secret"], target, node);
-        }
-        let needs_cluster = |service: &Option<String>| service.is_some() && target.kubernetes.is_none();
-        let through_cluster = endpoints.iter().filter_map(|(name, endpoint)| endpoint.as_ref().map(|endpoint| (*name, &endpoint.service)));
-        for (name, service) in through_cluster.chain(target.trino.as_ref().map(|trino| ("trino", &trino.service))) {
-            if needs_cluster(service) {
-                let problem = Diagnostic::new(code::ENDPOINT, format!("`{name}` is a service of a cluster, and the target has none"));
-                self.report(problem.help("add `kubernetes:`, or use `url:`"), &[name, "service"], node);
-            }
-        }
-    }
-
-    fn endpoint(&mut self, name: &str, url: Option<&str>, service: Option<&str>, direct: bool, node: &Node) {
-        let help = "give `url: http://…` or `service: NAMESPACE/NAME:PORT`";
-        match (url, service) {
-            (Some(_), Some(_)) => {
-                self.report(Diagnostic::new(code::ENDPOINT, format!("`{name}` has both `url` and `service`")).help(help), &[name], node);
-            }
-            (None, None) => {
-                self.report(Diagnostic::new(code::ENDPOINT, format!("`{name}` has neither `url` nor `service`")).help(help), &[name], node);
-            }
-            (Some(url), None) => {
-                let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-                let host = rest.map(|rest| rest.split('/').next().unwrap_or(""));
-                if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
-                    let problem = Diagnostic::new(code::ENDPOINT, format!("the `url` of `{name}` is no HTTP address"));
-                    self.report(problem.help("write `http://HOST:PORT` or `https://HOST`"), &[name, "url"], node);
-                } else if host.is_some_and(|host| host.contains('@')) {
-                    // It would be shown wherever the address is.
-                    let problem = Diagnostic::new(code::ENDPOINT, format!("the `url` of `{name}` carries credentials"));
-                    self.report(problem.help("use `auth:` with a secret"), &[name, "url"], node);
-                }
-                if direct {
-                    let problem = Diagnostic::new(code::ENDPOINT, format!("`direct` of `{name}` has no meaning with a `url`"));
-                    self.report(problem.help("drop `direct`"), &[name, "direct"], node);
-                }
-            }
-            (None, Some(service)) => {
-                let parts = service.split_once('/').and_then(|(namespace, rest)| rest.split_once(':').map(|(name, port)| [namespace, name, port]));
-                if parts.is_none_or(|parts| parts.iter().any(|part| part.is_empty() || part.contains(['/', ':', ' ']))) {
-                    let problem = Diagnostic::new(code::ENDPOINT, format!("`{service}` is not the name of a service"));
-                    self.report(problem.help("write `NAMESPACE/NAME:PORT`"), &[name, "service"], node);
-                }
-            }
-        }
-    }
-
-    fn auth(&mut self, name: &str, auth: Option<&Auth>, target: &Target, node: &Node) {
-        match auth {
-            Some(Auth::Basic { password: Some(password), .. }) => {
-                self.secret(password, &[name, "auth", "basic", "password", "secret"], target, node);
-            }
-            Some(Auth::Bearer { token }) => self.secret(token, &[name, "auth", "bearer", "token", "secret"], target, node),
-            Some(Auth::Basic { password: None, .. }) | None => {}
-        }
-    }
-
-    fn secret(&mut self, name: &SecretName, path: &[&str], target: &Target, node: &Node) {
-        if !target.secrets.contains_key(&name.secret) {
-            let problem = Diagnostic::new(code::UNKNOWN_SECRET, format!("the target defines no secret `{}`", name.secret))
-                .help("define it under `secrets:`, for example `NAME: {env: VARIABLE}`")
-                .maybe_help(suggest(&name.secret, target.secrets.keys().map(String::as_str)));
-            self.report(problem, path, node);
-        }
-    }
-
-    fn report(&mut self, problem: Diagnostic, path: &[&str], node: &Node) {
-        let place = node.follow(path.iter().copied()).spot.place(self.text);
-        self.problems.push(problem.at(place, "here"));
     }
 }

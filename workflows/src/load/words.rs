@@ -22,7 +22,9 @@ pub(super) fn found(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Number(value) => format!("the number {value}"),
-        Value::String(text) if text.chars().count() <= 40 && !text.contains('\n') => format!("the text `{text}`"),
+        Value::String(text) if text.chars().count() <= 40 && !text.contains('\n') => {
+            format!("the text `{text}`")
+        }
         Value::String(_) => "text".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a mapping".to_owned(),
@@ -32,7 +34,9 @@ pub(super) fn found(value: &Value) -> String {
 /// A value as the subject of a sentence.
 pub(super) fn article(value: &Value) -> String {
     match value {
-        Value::String(text) if text.chars().count() <= 40 && !text.contains('\n') => format!("`{text}`"),
+        Value::String(text) if text.chars().count() <= 40 && !text.contains('\n') => {
+            format!("`{text}`")
+        }
         other => found(other),
     }
 }

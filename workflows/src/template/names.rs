@@ -9,7 +9,8 @@ use crate::reference::Reference;
 
 /// Handlebars' own helpers, without `log`.
 const HELPERS: &[&str] = &[
-    "if", "unless", "each", "with", "lookup", "raw", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len",
+    "if", "unless", "each", "with", "lookup", "raw", "eq", "ne", "gt", "gte", "lt", "lte", "and",
+    "or", "not", "len",
 ];
 
 /// What a template mentions.
@@ -27,13 +28,19 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(template: &Template, text: &str) -> Result<Self, SyntaxError> {
-        let mut walk = Walk { text, cursor: 0, names: Names::default() };
+        let mut walk = Walk {
+            text,
+            cursor: 0,
+            names: Names::default(),
+        };
         walk.template(template, true, true)?;
         let mut names = walk.names;
-        if let [TemplateElement::Expression(only) | TemplateElement::HtmlExpression(only)] = &template.elements[..] {
-            if only.params.is_empty() && only.hash.is_empty() {
-                names.whole = names.printed.first().cloned();
-            }
+        if let [TemplateElement::Expression(only) | TemplateElement::HtmlExpression(only)] =
+            &template.elements[..]
+            && only.params.is_empty()
+            && only.hash.is_empty()
+        {
+            names.whole = names.printed.first().cloned();
         }
         Ok(names)
     }
@@ -47,7 +54,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// `outer`: names mean those of the context. `certain`: it is rendered whatever the values are.
-    fn template(&mut self, template: &Template, outer: bool, certain: bool) -> Result<(), SyntaxError> {
+    fn template(
+        &mut self,
+        template: &Template,
+        outer: bool,
+        certain: bool,
+    ) -> Result<(), SyntaxError> {
         for element in &template.elements {
             match element {
                 TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
@@ -56,8 +68,13 @@ impl Walk<'_> {
                     if helper.params.is_empty() && helper.hash.is_empty() {
                         let before = self.names.references.len();
                         self.parameter(&helper.name, outer)?;
-                        if certain && matches!(helper.name, Parameter::Name(_) | Parameter::Path(_)) {
-                            let found = self.names.references.get(before).map(|reference| reference.path.clone());
+                        if certain && matches!(helper.name, Parameter::Name(_) | Parameter::Path(_))
+                        {
+                            let found = self
+                                .names
+                                .references
+                                .get(before)
+                                .map(|reference| reference.path.clone());
                             self.names.printed.extend(found);
                         }
                     } else {
@@ -80,7 +97,10 @@ impl Walk<'_> {
                 _ => {
                     self.open();
                     let message = "partials and decorators are not part of the language".to_owned();
-                    return Err(SyntaxError { message, offset: self.cursor });
+                    return Err(SyntaxError {
+                        message,
+                        offset: self.cursor,
+                    });
                 }
             }
         }
@@ -94,7 +114,10 @@ impl Walk<'_> {
             if let Some(help) = suggest(&name, HELPERS.iter().copied()) {
                 message.push_str(&format!("; {help}"));
             }
-            return Err(SyntaxError { message, offset: self.cursor });
+            return Err(SyntaxError {
+                message,
+                offset: self.cursor,
+            });
         }
         for parameter in helper.params.iter().chain(helper.hash.values()) {
             self.parameter(parameter, outer)?;
@@ -108,7 +131,10 @@ impl Walk<'_> {
             Parameter::Name(raw) => match Path::parse(raw) {
                 Ok(path) => self.path(&path, outer),
                 Err(_) => {
-                    return Err(SyntaxError { message: format!("`{raw}` is not a name"), offset: self.cursor });
+                    return Err(SyntaxError {
+                        message: format!("`{raw}` is not a name"),
+                        offset: self.cursor,
+                    });
                 }
             },
             Parameter::Path(path) => self.path(path, outer),
@@ -128,7 +154,9 @@ impl Walk<'_> {
     }
 
     fn path(&mut self, path: &Path, outer: bool) {
-        let Path::Relative((segments, raw)) = path else { return };
+        let Path::Relative((segments, raw)) = path else {
+            return;
+        };
         if !(outer || raw.starts_with("@root")) || raw.contains("../") {
             return;
         }
@@ -140,9 +168,17 @@ impl Walk<'_> {
         if path.is_empty() {
             return;
         }
-        let at = self.text.get(self.cursor..).and_then(|tail| tail.find(raw.as_str()));
+        let at = self
+            .text
+            .get(self.cursor..)
+            .and_then(|tail| tail.find(raw.as_str()));
         let (offset, length) = at.map_or((self.cursor, 0), |at| (self.cursor + at, raw.len()));
-        self.names.references.push(Reference { path, offset, length, optional: false });
+        self.names.references.push(Reference {
+            path,
+            offset,
+            length,
+            optional: false,
+        });
     }
 
     /// Moves on to the next braces that are not escaped.
@@ -170,17 +206,32 @@ impl Walk<'_> {
 /// What handlebars did not like, without its drawing of the text and in words that are not its grammar's.
 pub(super) fn short_reason(error: &TemplateError) -> String {
     let reason = error.reason().to_string();
-    let line = reason.lines().map(str::trim).find_map(|line| line.strip_prefix("= "));
-    let line = line.or_else(|| reason.lines().next()).unwrap_or("").trim_start_matches("invalid handlebars syntax: ");
-    let Some(expected) = line.strip_prefix("expected ") else { return line.to_owned() };
+    let line = reason
+        .lines()
+        .map(str::trim)
+        .find_map(|line| line.strip_prefix("= "));
+    let line = line
+        .or_else(|| reason.lines().next())
+        .unwrap_or("")
+        .trim_start_matches("invalid handlebars syntax: ");
+    let Some(expected) = line.strip_prefix("expected ") else {
+        return line.to_owned();
+    };
     let mut words: Vec<&str> = Vec::new();
-    for rule in expected.split([',', ' ']).filter(|rule| !rule.is_empty() && *rule != "or") {
+    for rule in expected
+        .split([',', ' '])
+        .filter(|rule| !rule.is_empty() && *rule != "or")
+    {
         let word = match rule {
             "trailing_tilde_to_omit_whitespace" => "`}}`",
-            "identifier" | "path_inline" | "path_id" | "reference" | "name" | "path_raw_id" => "a name",
+            "identifier" | "path_inline" | "path_id" | "reference" | "name" | "path_raw_id" => {
+                "a name"
+            }
             "subexpression" => "`(`",
             "leading_tilde_to_omit_whitespace" => continue,
-            rule if rule.contains("block_end") || rule.contains("template") => "the end of the block",
+            rule if rule.contains("block_end") || rule.contains("template") => {
+                "the end of the block"
+            }
             rule if rule.contains("literal") => "a value",
             _ => continue,
         };
@@ -188,13 +239,19 @@ pub(super) fn short_reason(error: &TemplateError) -> String {
             words.push(word);
         }
     }
-    if words.is_empty() { line.to_owned() } else { format!("expected {}", words.join(" or ")) }
+    if words.is_empty() {
+        line.to_owned()
+    } else {
+        format!("expected {}", words.join(" or "))
+    }
 }
 
 /// The same for an error of rendering.
 pub(super) fn short_render_reason(error: &RenderError) -> String {
     match error.reason() {
-        handlebars::RenderErrorReason::MissingVariable(Some(name)) => format!("`{name}` does not exist"),
+        handlebars::RenderErrorReason::MissingVariable(Some(name)) => {
+            format!("`{name}` does not exist")
+        }
         reason => reason.to_string(),
     }
 }

@@ -19,7 +19,11 @@ impl Spot {
     /// The same range with its file.
     #[must_use]
     pub(crate) fn place(self, source: &Arc<SourceText>) -> Place {
-        Place { source: Arc::clone(source), offset: self.offset, length: self.length }
+        Place {
+            source: Arc::clone(source),
+            offset: self.offset,
+            length: self.length,
+        }
     }
 }
 
@@ -107,7 +111,11 @@ impl Node {
         for part in path {
             let next = match &node.content {
                 Content::Map(_) => node.get(part),
-                Content::List(items) => part.parse().ok().and_then(|at: usize| items.get(at)).map(|item| &**item),
+                Content::List(items) => part
+                    .parse()
+                    .ok()
+                    .and_then(|at: usize| items.get(at))
+                    .map(|item| &**item),
                 _ => None,
             };
             match next {
@@ -134,7 +142,9 @@ impl Node {
             Content::String(value) => Value::String(value.clone()),
             Content::List(items) => Value::Array(items.iter().map(|item| item.to_json()).collect()),
             Content::Map(entries) => {
-                let pairs = entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
+                let pairs = entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.value.to_json()));
                 Value::Object(pairs.collect::<Map<String, Value>>())
             }
         }

@@ -24,13 +24,20 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { values: 2_000_000, aliases: 10_000, depth: 100 }
+        Self {
+            values: 2_000_000,
+            aliases: 10_000,
+            depth: 100,
+        }
     }
 }
 
 /// Reads the one document of a file. The tree is there if the text could be read to its end, even when some
 /// of it is wrong (a key that stands twice counts once).
-pub(crate) fn read(source: &Arc<SourceText>, budget: Budget) -> (Option<Arc<Node>>, Vec<Diagnostic>) {
+pub(crate) fn read(
+    source: &Arc<SourceText>,
+    budget: Budget,
+) -> (Option<Arc<Node>>, Vec<Diagnostic>) {
     let mut reader = Reader {
         source,
         budget,
@@ -78,9 +85,14 @@ impl<'a> Reader<'a> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) => {
                     if root.is_some() {
-                        let problem = Diagnostic::new(code::MULTIPLE_DOCUMENTS, "a second YAML document begins here")
-                            .help("keep one document in a file; `include:` joins files");
-                        return Err(Box::new(problem.at(self.spot(span).place(self.source), "second document")));
+                        let problem = Diagnostic::new(
+                            code::MULTIPLE_DOCUMENTS,
+                            "a second YAML document begins here",
+                        )
+                        .help("keep one document in a file; `include:` joins files");
+                        return Err(Box::new(
+                            problem.at(self.spot(span).place(self.source), "second document"),
+                        ));
                     }
                     let (event, span) = self.next(&mut events)?;
                     root = Some(self.value(event, span, &mut events, 0)?);
@@ -89,28 +101,51 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
-        Ok(root.unwrap_or_else(|| Arc::new(Node { spot: Spot { offset: 0, length: 0 }, content: Content::Null })))
+        Ok(root.unwrap_or_else(|| {
+            Arc::new(Node {
+                spot: Spot {
+                    offset: 0,
+                    length: 0,
+                },
+                content: Content::Null,
+            })
+        }))
     }
 
     fn next(&self, events: &mut Events<'a>) -> Result<(Event<'a>, Span), Fatal> {
         match events.next() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
-                let offset = error.marker().byte_offset().unwrap_or(0).min(self.source.text().len());
+                let offset = error
+                    .marker()
+                    .byte_offset()
+                    .unwrap_or(0)
+                    .min(self.source.text().len());
                 let spot = Spot { offset, length: 0 };
-                let problem = Diagnostic::new(code::YAML_SYNTAX, format!("this is not YAML: {}", error.info()))
-                    .at(spot.place(self.source), "here");
+                let problem = Diagnostic::new(
+                    code::YAML_SYNTAX,
+                    format!("this is not YAML: {}", error.info()),
+                )
+                .at(spot.place(self.source), "here");
                 Err(Box::new(problem))
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
 
-    fn value(&mut self, event: Event<'a>, span: Span, events: &mut Events<'a>, depth: usize) -> Result<Arc<Node>, Fatal> {
+    fn value(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        events: &mut Events<'a>,
+        depth: usize,
+    ) -> Result<Arc<Node>, Fatal> {
         let before = self.values;
         self.count(1, span)?;
         if depth > self.budget.depth {
-            return Err(self.too_complex(span, format!("nesting deeper than {}", self.budget.depth)));
+            return Err(
+                self.too_complex(span, format!("nesting deeper than {}", self.budget.depth))
+            );
         }
         let mut spot = self.spot(span);
         let (content, anchor) = match event {
@@ -145,12 +180,22 @@ impl<'a> Reader<'a> {
         };
         let node = Arc::new(Node { spot, content });
         if anchor != 0 {
-            self.anchors.insert(anchor, Anchor { node: Arc::clone(&node), weight: self.values - before });
+            self.anchors.insert(
+                anchor,
+                Anchor {
+                    node: Arc::clone(&node),
+                    weight: self.values - before,
+                },
+            );
         }
         Ok(node)
     }
 
-    fn entries(&mut self, events: &mut Events<'a>, depth: usize) -> Result<(Vec<Entry>, Span), Fatal> {
+    fn entries(
+        &mut self,
+        events: &mut Events<'a>,
+        depth: usize,
+    ) -> Result<(Vec<Entry>, Span), Fatal> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<String, Spot> = HashMap::new();
         loop {
@@ -161,7 +206,11 @@ impl<'a> Reader<'a> {
             let spot = self.spot(span);
             let key = match event {
                 Event::Scalar(text, ScalarStyle::Plain, ..) if &*text == "<<" => {
-                    self.feature(spot, "merge keys (`<<`) are not part of the language", "write the keys out, or use `foreach:`");
+                    self.feature(
+                        spot,
+                        "merge keys (`<<`) are not part of the language",
+                        "write the keys out, or use `foreach:`",
+                    );
                     None
                 }
                 Event::Scalar(text, ..) => Some(text.into_owned()),
@@ -178,10 +227,13 @@ impl<'a> Reader<'a> {
             let value = self.value(event, span, events, depth + 1)?;
             let Some(key) = key else { continue };
             if let Some(first) = seen.get(&key) {
-                let problem = Diagnostic::new(code::DUPLICATE_KEY, format!("the key `{key}` stands twice here"))
-                    .at(spot.place(self.source), "again")
-                    .at(first.place(self.source), "first")
-                    .help("keep one of the two");
+                let problem = Diagnostic::new(
+                    code::DUPLICATE_KEY,
+                    format!("the key `{key}` stands twice here"),
+                )
+                .at(spot.place(self.source), "again")
+                .at(first.place(self.source), "first")
+                .help("keep one of the two");
                 self.problems.push(problem);
                 continue;
             }
@@ -199,12 +251,18 @@ impl<'a> Reader<'a> {
         }
         let Some(anchor) = self.anchors.get(&id) else {
             // An alias inside the value that it names: the anchor is complete only at its end.
-            return Err(self.too_many_aliases(spot, "this alias stands inside the value that it repeats".to_owned()));
+            return Err(self.too_many_aliases(
+                spot,
+                "this alias stands inside the value that it repeats".to_owned(),
+            ));
         };
         let (node, weight) = (Arc::clone(&anchor.node), anchor.weight);
         self.values = self.values.saturating_add(weight);
         if self.values > self.budget.values {
-            let message = format!("the aliases of this file expand to more than {} values", self.budget.values);
+            let message = format!(
+                "the aliases of this file expand to more than {} values",
+                self.budget.values
+            );
             return Err(self.too_many_aliases(spot, message));
         }
         Ok(node)
@@ -223,30 +281,41 @@ impl<'a> Reader<'a> {
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, allowed: &[&str], spot: Spot) {
         if tag.is_some_and(|tag| !is_core(tag, allowed)) {
-            self.feature(spot, "this tag is not part of the language", "leave the tag out");
+            self.feature(
+                spot,
+                "this tag is not part of the language",
+                "leave the tag out",
+            );
         }
     }
 
     fn feature(&mut self, spot: Spot, message: &str, help: &str) {
-        let problem = Diagnostic::new(code::YAML_FEATURE, message).at(spot.place(self.source), "here").help(help);
+        let problem = Diagnostic::new(code::YAML_FEATURE, message)
+            .at(spot.place(self.source), "here")
+            .help(help);
         self.problems.push(problem);
     }
 
     fn count(&mut self, values: usize, span: Span) -> Result<(), Fatal> {
         self.values = self.values.saturating_add(values);
         if self.values > self.budget.values {
-            return Err(self.too_complex(span, format!("more than {} values in one file", self.budget.values)));
+            return Err(self.too_complex(
+                span,
+                format!("more than {} values in one file", self.budget.values),
+            ));
         }
         Ok(())
     }
 
     fn too_complex(&self, span: Span, message: String) -> Fatal {
-        let problem = Diagnostic::new(code::TOO_COMPLEX, message).at(self.spot(span).place(self.source), "here");
+        let problem = Diagnostic::new(code::TOO_COMPLEX, message)
+            .at(self.spot(span).place(self.source), "here");
         Box::new(problem.help("split the file and join the parts by `include:`"))
     }
 
     fn too_many_aliases(&self, spot: Spot, message: String) -> Fatal {
-        let problem = Diagnostic::new(code::TOO_MANY_ALIASES, message).at(spot.place(self.source), "here");
+        let problem =
+            Diagnostic::new(code::TOO_MANY_ALIASES, message).at(spot.place(self.source), "here");
         Box::new(problem.help("write the values out, or make them parameters"))
     }
 
@@ -255,21 +324,37 @@ impl<'a> Reader<'a> {
         let start = span.start.byte_offset().unwrap_or(0).min(length);
         let end = span.end.byte_offset().unwrap_or(start).clamp(start, length);
         // The parser's block scalars end behind the line break.
-        let trimmed = self.source.text().get(start..end).map_or(end - start, |text| text.trim_end().len());
-        Spot { offset: start, length: trimmed }
+        let trimmed = self
+            .source
+            .text()
+            .get(start..end)
+            .map_or(end - start, |text| text.trim_end().len());
+        Spot {
+            offset: start,
+            length: trimmed,
+        }
     }
 
     /// From the start of a collection to the end of its first line, or of itself if that comes first.
     fn first_line(&self, start: Spot, end: Span) -> Spot {
-        let end = end.end.byte_offset().unwrap_or(start.offset).clamp(start.offset, self.source.text().len());
+        let end = end
+            .end
+            .byte_offset()
+            .unwrap_or(start.offset)
+            .clamp(start.offset, self.source.text().len());
         let text = self.source.text().get(start.offset..end).unwrap_or("");
         let line = text.split('\n').next().unwrap_or("").trim_end();
-        Spot { offset: start.offset, length: line.len() }
+        Spot {
+            offset: start.offset,
+            length: line.len(),
+        }
     }
 }
 
 fn is_core(tag: &Tag, names: &[&str]) -> bool {
-    names.iter().any(|name| tag.to_string() == format!("tag:yaml.org,2002:{name}"))
+    names
+        .iter()
+        .any(|name| tag.to_string() == format!("tag:yaml.org,2002:{name}"))
 }
 
 #[cfg(test)]

@@ -39,8 +39,13 @@ fn number(text: &str) -> Option<Number> {
         }
     }
     // Rust reads the same floats as the core schema, and more: `.5e1` and `5.` yes, `inf`, `1_0` and `0x1p` no.
-    let shape = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-');
-    if unsigned.bytes().all(shape) { text.parse().ok().and_then(Number::from_f64) } else { None }
+    let shape =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-');
+    if unsigned.bytes().all(shape) {
+        text.parse().ok().and_then(Number::from_f64)
+    } else {
+        None
+    }
 }
 
 fn radix(digits: &str, radix: u32) -> Option<Number> {
@@ -56,17 +61,34 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema() {
-        for (text, number) in [("0", 0), ("-12", -12), ("+3", 3), ("0x1F", 31), ("0o17", 15), ("007", 7)] {
+        for (text, number) in [
+            ("0", 0),
+            ("-12", -12),
+            ("+3", 3),
+            ("0x1F", 31),
+            ("0o17", 15),
+            ("007", 7),
+        ] {
             assert_eq!(resolve(text), Content::Number(number.into()), "{text}");
         }
         for (text, number) in [("1.5", 1.5), ("-1e3", -1000.0), (".5", 0.5), ("2.0", 2.0)] {
-            assert_eq!(resolve(text), Content::Number(Number::from_f64(number).unwrap()), "{text}");
+            assert_eq!(
+                resolve(text),
+                Content::Number(Number::from_f64(number).unwrap()),
+                "{text}"
+            );
         }
-        for text in ["no", "on", "yes", "1:30", "1s", "1_000", "-", ".", "0x", "e5", "1.2.3", ".inf", "-.nan", "1e999"] {
+        for text in [
+            "no", "on", "yes", "1:30", "1s", "1_000", "-", ".", "0x", "e5", "1.2.3", ".inf",
+            "-.nan", "1e999",
+        ] {
             assert_eq!(resolve(text), Content::String(text.to_owned()), "{text}");
         }
         assert_eq!(resolve("~"), Content::Null);
         assert_eq!(resolve("False"), Content::Bool(false));
-        assert_eq!(resolve("18446744073709551615"), Content::Number(u64::MAX.into()));
+        assert_eq!(
+            resolve("18446744073709551615"),
+            Content::Number(u64::MAX.into())
+        );
     }
 }

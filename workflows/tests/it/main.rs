@@ -1,5 +1,11 @@
 //! The language as its users see it: files in, a workflow or diagnostics out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are not tests to the linter"
+)]
+
 mod bind;
 mod diagnostics;
 mod limits;

@@ -14,7 +14,11 @@ fn root() -> PathBuf {
 #[test]
 fn checked_in_schemas_are_those_of_the_types() {
     let update = std::env::var_os("UPDATE_SCHEMA").is_some();
-    for (name, schema) in [("workflow", schema::workflow()), ("part", schema::part()), ("target", schema::target())] {
+    for (name, schema) in [
+        ("workflow", schema::workflow()),
+        ("part", schema::part()),
+        ("target", schema::target()),
+    ] {
         let path = root().join(format!("schema/{name}.schema.json"));
         let generated = format!("{}\n", serde_json::to_string_pretty(schema).unwrap());
         if update {
@@ -22,7 +26,11 @@ fn checked_in_schemas_are_those_of_the_types() {
             std::fs::write(&path, &generated).unwrap();
         }
         let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(checked_in == generated, "{} is not what the types say: run this test with UPDATE_SCHEMA=1", path.display());
+        assert!(
+            checked_in == generated,
+            "{} is not what the types say: run this test with UPDATE_SCHEMA=1",
+            path.display()
+        );
     }
 }
 
@@ -31,7 +39,10 @@ fn yaml_below(directory: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             yaml_below(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             found.push(path);
         }
     }
@@ -43,25 +54,43 @@ fn every_workflow_and_target_of_the_repository_fits_its_schema() {
     // Of the workflows' folders only the files at their top are workflows and parts; deeper ones are manifests.
     for entry in std::fs::read_dir(root()).unwrap().flatten() {
         let path = entry.path();
-        if path.is_dir() && !["src", "tests", "schema"].iter().any(|name| path.ends_with(name)) {
-            let top = std::fs::read_dir(path).unwrap().flatten().map(|entry| entry.path());
-            files.extend(top.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")));
+        if path.is_dir()
+            && !["src", "tests", "schema"]
+                .iter()
+                .any(|name| path.ends_with(name))
+        {
+            let top = std::fs::read_dir(path)
+                .unwrap()
+                .flatten()
+                .map(|entry| entry.path());
+            files.extend(top.filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "yaml")
+            }));
         }
     }
     yaml_below(&root().join("../targets"), &mut files);
-    let validators = [schema::workflow(), schema::part(), schema::target()].map(|schema| jsonschema::validator_for(schema).unwrap());
+    let validators = [schema::workflow(), schema::part(), schema::target()]
+        .map(|schema| jsonschema::validator_for(schema).unwrap());
     let mut checked = 0;
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
-        let value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let value: Value = serde_saphyr::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let validator = match value.get("kind").and_then(Value::as_str) {
             Some("Workflow") => &validators[0],
             Some("Target") => &validators[2],
             _ => &validators[1],
         };
-        let errors: Vec<String> = validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
         checked += 1;
     }
-    assert!(checked > 0, "no workflow was found: the test looks in the wrong place");
+    assert!(
+        checked > 0,
+        "no workflow was found: the test looks in the wrong place"
+    );
 }

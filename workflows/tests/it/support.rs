@@ -7,7 +7,7 @@ use flowctl_workflows::{Diagnostic, KindCatalog, Workflow, diagnostic, load};
 use serde_json::{Value, json};
 
 /// Kinds that have one of everything that a kind's parameters may be.
-pub struct Kinds;
+pub(crate) struct Kinds;
 
 impl KindCatalog for Kinds {
     fn names(&self) -> Vec<&str> {
@@ -53,7 +53,9 @@ impl KindCatalog for Kinds {
                 "required": ["folder"],
                 "additionalProperties": false
             }),
-            "check" => json!({"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"], "additionalProperties": false}),
+            "check" => {
+                json!({"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"], "additionalProperties": false})
+            }
             _ => return None,
         };
         Some(Arc::new(schema))
@@ -69,26 +71,34 @@ impl KindCatalog for Kinds {
 }
 
 /// Loads `w.yaml` among files.
-pub fn load_files(files: &[(&str, &str)]) -> Result<Workflow, Vec<Diagnostic>> {
+pub(crate) fn load_files(files: &[(&str, &str)]) -> Result<Workflow, Vec<Diagnostic>> {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes()));
     load(&Memory::new("", files), "w.yaml", &Kinds)
 }
 
 /// Loads a workflow of which only the part after `metadata:` is given.
-pub fn load_body(body: &str) -> Result<Workflow, Vec<Diagnostic>> {
+pub(crate) fn load_body(body: &str) -> Result<Workflow, Vec<Diagnostic>> {
     load_files(&[("w.yaml", &format!("{HEAD}{body}"))])
 }
 
 /// The first three lines of every test workflow.
-pub const HEAD: &str = "apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {name: w}\n";
+pub(crate) const HEAD: &str = "apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {name: w}\n";
 
 /// The diagnostics as people see them.
-pub fn rendered(diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn rendered(diagnostics: &[Diagnostic]) -> String {
     diagnostic::render(diagnostics, false, 110)
 }
 
 /// Code and line of each.
-pub fn summary(diagnostics: &[Diagnostic]) -> Vec<(String, usize)> {
+pub(crate) fn summary(diagnostics: &[Diagnostic]) -> Vec<(String, usize)> {
     let line = |d: &Diagnostic| d.place().map_or(0, flowctl_workflows::place::Place::line);
-    diagnostics.iter().map(|d| (d.code.trim_start_matches("flowctl::lang::").to_owned(), line(d))).collect()
+    diagnostics
+        .iter()
+        .map(|d| {
+            (
+                d.code.trim_start_matches("flowctl::lang::").to_owned(),
+                line(d),
+            )
+        })
+        .collect()
 }

@@ -8,8 +8,16 @@ use crate::support::{rendered, summary};
 
 fn read(text: &str) -> Result<TargetFile, Vec<Diagnostic>> {
     let env = |name: &str| (name == "USER_NAME").then(|| "ann".to_owned());
-    let lookup = Lookup { lab: Some("/cache/lab".to_owned()), home: Some("/home/ann".to_owned()), env: &env };
-    load_target(&Memory::new("targets/", [("t.yaml", text)]), "t.yaml", &lookup)
+    let lookup = Lookup {
+        lab: Some("/cache/lab".to_owned()),
+        home: Some("/home/ann".to_owned()),
+        env: &env,
+    };
+    load_target(
+        &Memory::new("targets/", [("t.yaml", text)]),
+        "t.yaml",
+        &lookup,
+    )
 }
 
 const GOOD: &str = "\
@@ -30,13 +38,28 @@ params: {rows: 5, path: '{{ flowctl.lab }}/x'}
 fn a_target_is_expanded_and_its_view_has_no_secrets() {
     let file = read(GOOD).unwrap_or_else(|problems| panic!("{}", rendered(&problems)));
     let target = &file.target;
-    assert_eq!(target.kubernetes.as_ref().unwrap().kubeconfig.as_deref(), Some("/cache/lab/kubeconfig"));
+    assert_eq!(
+        target.kubernetes.as_ref().unwrap().kubeconfig.as_deref(),
+        Some("/cache/lab/kubeconfig")
+    );
     assert_eq!(target.trino.as_ref().unwrap().user, "ann");
-    assert_eq!(target.prometheus.as_ref().unwrap().ca_file.as_deref(), Some("/home/ann/ca.pem"));
-    assert_eq!((&target.params["rows"], &target.params["path"]), (&json!(5), &json!("/cache/lab/x")));
+    assert_eq!(
+        target.prometheus.as_ref().unwrap().ca_file.as_deref(),
+        Some("/home/ann/ca.pem")
+    );
+    assert_eq!(
+        (&target.params["rows"], &target.params["path"]),
+        (&json!(5), &json!("/cache/lab/x"))
+    );
     assert_eq!(file.identity.name, "lab");
-    assert_eq!(file.identity.view["trino"]["service"], "data-platform/trino:8080");
-    assert!(file.identity.view.get("secrets").is_none() && !file.identity.view.to_string().contains("S3_KEY"));
+    assert_eq!(
+        file.identity.view["trino"]["service"],
+        "data-platform/trino:8080"
+    );
+    assert!(
+        file.identity.view.get("secrets").is_none()
+            && !file.identity.view.to_string().contains("S3_KEY")
+    );
 }
 
 #[test]
@@ -70,15 +93,31 @@ params: {x: '{{ params.y }}'}
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("target_meaning", rendered(&found));
     });
-    assert!(!rendered(&found).contains(": `http://user:pass"), "the message must not repeat credentials");
-    assert!(summary(&found).iter().any(|(code, _)| code::ENDPOINT.ends_with(code.as_str())));
+    assert!(
+        !rendered(&found).contains(": `http://user:pass"),
+        "the message must not repeat credentials"
+    );
+    assert!(
+        summary(&found)
+            .iter()
+            .any(|(code, _)| code::ENDPOINT.ends_with(code.as_str()))
+    );
 }
 
 #[test]
 fn what_is_not_set_outside_is_named() {
     let none = |_: &str| None;
-    let lookup = Lookup { lab: None, home: None, env: &none };
-    let problems = load_target(&Memory::new("", [("t.yaml", GOOD)]), "t.yaml", &lookup).unwrap_err();
-    assert!(problems.iter().all(|problem| problem.code == code::UNSET_VARIABLE));
+    let lookup = Lookup {
+        lab: None,
+        home: None,
+        env: &none,
+    };
+    let problems =
+        load_target(&Memory::new("", [("t.yaml", GOOD)]), "t.yaml", &lookup).unwrap_err();
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.code == code::UNSET_VARIABLE)
+    );
     assert_eq!(problems.len(), 5, "{}", rendered(&problems));
 }

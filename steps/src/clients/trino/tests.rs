@@ -69,14 +69,21 @@ impl Coordinator {
             .collect()
     }
 
+    /// Waits for a request. The limit is only there so that a broken client fails a test instead of hanging it.
     async fn until_asked(&self, line: &str) {
-        loop {
-            let changed = self.changed.notified();
-            if self.lines().iter().any(|asked| asked == line) {
-                return;
+        let asked = async {
+            loop {
+                let changed = self.changed.notified();
+                if self.lines().iter().any(|asked| asked == line) {
+                    return;
+                }
+                changed.await;
             }
-            changed.await;
-        }
+        };
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, asked)
+            .await
+            .unwrap_or_else(|_| panic!("nobody asked {line}"));
     }
 }
 

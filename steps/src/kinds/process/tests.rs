@@ -16,7 +16,7 @@ use crate::step_contract;
 use crate::testing::{Subject, TestContext};
 
 const SECRET: &str = "hunter2-and-more";
-const STAYS: &str = "echo $TOKEN; touch up; exec sleep 1000";
+const STAYS: &str = "echo $TOKEN; : > up; exec sleep 1000";
 
 struct World {
     directory: TempDir,
@@ -236,7 +236,7 @@ async fn other_arguments_stop_the_old_one_and_start_anew() {
     world.run(&*world.stays()).await;
     let old = world.living()[0];
     let came = world
-        .run(&*world.with("touch up; exec sleep 2000", json!({})))
+        .run(&*world.with(": > up; exec sleep 2000", json!({})))
         .await;
     assert_eq!(came["state"], "started");
     assert!(!old.lives());
@@ -313,7 +313,7 @@ async fn a_reused_pid_is_neither_adopted_nor_stopped() {
 async fn stopping_ends_the_children_of_its_group_and_forgets_the_record() {
     let world = World::new();
     let came = world
-        .run(&*world.with("sleep 1000 & touch up; sleep 1000", json!({})))
+        .run(&*world.with("sleep 1000 & : > up; sleep 1000", json!({})))
         .await;
     assert!(world.living().len() >= 2);
     let stopped = world.run(&*world.stopped(json!({}))).await;
@@ -333,7 +333,7 @@ async fn stopping_ends_the_children_of_its_group_and_forgets_the_record() {
 async fn what_a_dead_leader_left_in_its_group_is_ended() {
     let world = World::new();
     let came = world
-        .run(&*world.with("sleep 1000 & touch up; sleep 1000", json!({})))
+        .run(&*world.with("sleep 1000 & : > up; sleep 1000", json!({})))
         .await;
     let leader = Process::of(i32::try_from(came["pid"].as_i64().unwrap()).unwrap()).unwrap();
     leader.signal(Signal::KILL);
@@ -351,7 +351,7 @@ async fn one_that_ignores_the_signal_is_killed() {
     let world = World::new();
     world
         .run(&*world.with(
-            "trap '' TERM; touch up; while :; do sleep 1000; done",
+            "trap '' TERM; : > up; while :; do sleep 1000; done",
             json!({}),
         ))
         .await;
@@ -364,7 +364,8 @@ async fn one_that_ignores_the_signal_is_killed() {
 #[tokio::test]
 async fn the_signal_is_the_one_that_was_asked_for() {
     let world = World::new();
-    let run = "trap 'touch interrupted; exit 0' INT; trap '' TERM; touch up; while :; do sleep 0.01; done";
+    let run =
+        "trap 'touch interrupted; exit 0' INT; trap '' TERM; : > up; while :; do sleep 0.01; done";
     world.run(&*world.with(run, json!({}))).await;
     world
         .run(&*world.stopped(json!({"stop": {"signal": "INT", "grace": "20s"}})))
@@ -437,7 +438,7 @@ async fn a_url_is_ready_when_it_answers_with_success_and_not_before() {
             async move { axum::http::StatusCode::from_u16(status).unwrap() }
         });
         let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
-        let server = tokio::spawn(async move { axum::serve(listener, app).await });
+        let server = tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle();
         world.cx.sink.progress_with("HTTP 503").await;
         answers.store(204, std::sync::atomic::Ordering::SeqCst);
         server

@@ -65,7 +65,8 @@ impl Subject for World {
             .args(["-c", "echo up; sleep 1000 & wait"])
             .env(STEP_MARK, &mark)
             .process_group(0)
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut up = [0; 3];
         tokio::io::AsyncReadExt::read_exact(child.stdout.as_mut().unwrap(), &mut up)
@@ -244,12 +245,53 @@ async fn a_grandchild_that_holds_the_pipe_neither_hangs_the_step_nor_survives() 
 
 #[tokio::test(start_paused = true)]
 async fn a_descendant_in_a_session_of_its_own_is_ended_too() {
-    let cx = context();
-    sh("setsid sleep 1000 >/dev/null 2>&1 & echo started")
+    let (cx, directory) = (context(), tempfile::tempdir().unwrap());
+    // The program ends only when its descendant has left the group for sure.
+    let leaves = "setsid sh -c 'touch left; exec sleep 1000' >/dev/null 2>&1 &";
+    let run = format!("{leaves} while ! test -e left; do :; done");
+    step(json!({"run": run, "cwd": directory.path()}))
         .run(&cx.context)
         .await
         .unwrap();
     assert_eq!(living(&cx), 0);
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_left_is_ended_before_the_program_starts() {
+    let mut cx = context();
+    World(cx.clone()).leave_half_done(&cx).await;
+    let mark = cx.context.attempt.to_string();
+    let left = proc::marked(STEP_MARK, |value| value == mark)[0]
+        .process
+        .pid;
+    cx.context.attempt.attempt = 2;
+    // The environment of a zombie reads as empty, so only one that lives is found.
+    let output = sh(&format!(
+        "grep -qa {mark} /proc/{left}/environ && exit 9; echo free"
+    ));
+    assert_eq!(
+        output.run(&cx.context).await.unwrap().value["stdout"],
+        "free"
+    );
+}
+
+#[tokio::test]
+async fn a_variable_that_holds_a_secret_is_not_passed_on() {
+    assert!(std::env::var_os("PATH").is_some());
+    let cx = TestContext::new("step")
+        .unwrap()
+        .secrets(&[("PATH", "any value")]);
+    step(json!({"argv": ["/usr/bin/env"]}))
+        .run(&cx.context)
+        .await
+        .unwrap();
+    assert!(!cx.sink.lines().iter().any(|line| line.starts_with("PATH=")));
+    assert!(
+        cx.sink
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("FLOWCTL_STEP="))
+    );
 }
 
 #[tokio::test(start_paused = true)]

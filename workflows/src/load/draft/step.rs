@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::DraftStep;
 use crate::document::{
-    ItemsDocument, LocksDocument, NeedDocument, OneOrMany, ProbeDocument, StepDocument, UndoDocument,
+    ItemsDocument, LocksDocument, NeedDocument, OneOrMany, ProbeDocument, StepDocument,
+    UndoDocument,
 };
 use crate::ids::StepId;
 use crate::load::parts::Part;
@@ -54,7 +55,9 @@ pub(super) fn convert(
         undo: document.undo.map(|undo| undo_spec(undo, &uses)),
         verify: document.verify.map(|verify| probe(verify, &uses)),
         gate: document.gate,
-        approval: document.approval.map(|approval| ApprovalSpec { message: approval.message }),
+        approval: document.approval.map(|approval| ApprovalSpec {
+            message: approval.message,
+        }),
         proves: Vec::new(),
         place: place.clone(),
         uses,
@@ -95,11 +98,22 @@ fn undo_spec(document: UndoDocument, own: &str) -> UndoSpec {
         None
     } else {
         let uses = document.uses.unwrap_or_else(|| own.to_owned());
-        Some(ProbeSpec { uses, with: with(document.with.unwrap_or_default()), expect })
+        Some(ProbeSpec {
+            uses,
+            with: with(document.with.unwrap_or_default()),
+            expect,
+        })
     };
-    UndoSpec { on: document.on, by }
+    UndoSpec {
+        on: document.on,
+        by,
+    }
 }
 
 fn with(parameters: Map<String, Value>) -> Value {
-    if parameters.is_empty() { Value::Null } else { Value::Object(parameters) }
+    if parameters.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(parameters)
+    }
 }

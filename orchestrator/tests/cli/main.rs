@@ -1,0 +1,14 @@
+//! The command line from outside: exit code, standard output and standard error of each verb, through
+//! the built binary, on a state of its own.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, also in what tests share"
+)]
+
+mod language;
+mod recover;
+mod run;
+mod steer;
+mod support;
