@@ -63,6 +63,10 @@ const SERVED: &[(&str, &[Served])] = &[
         &[("PodMetrics", "pods", true)],
     ),
     (
+        "/apis/discovery.k8s.io/v1",
+        &[("EndpointSlice", "endpointslices", true)],
+    ),
+    (
         "/apis/helm.toolkit.fluxcd.io/v2",
         &[("HelmRelease", "helmreleases", true)],
     ),

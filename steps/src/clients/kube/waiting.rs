@@ -67,16 +67,18 @@ impl<'a> Wait<'a> {
         &mut self,
         look: Result<Look<T>, StepError>,
     ) -> Result<Option<Waited<T>>, StepError> {
-        let missing = match look {
+        let look = match look {
             Ok(Look::Done(found)) => return Ok(Some(Waited::Held(found))),
-            Ok(Look::NotYet(missing)) => missing,
-            Err(error) if error.class == ErrorClass::Transient => error.message,
+            Ok(Look::NotYet(missing)) => Ok(missing),
+            Err(error) if error.class == ErrorClass::Transient => Err(error),
             Err(error) => return Err(error),
         };
-        self.cx.sink.progress(&missing);
+        let words = look.as_ref().unwrap_or_else(|error| &error.message);
+        self.cx.sink.progress(words);
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(Some(Waited::Expired(missing)));
+            // A server that does not answer says nothing about what was waited for.
+            return look.map(|missing| Some(Waited::Expired(missing)));
         }
         self.cx.sleep(self.pause.min(left)).await?;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -189,3 +189,22 @@ fn parameters_that_could_pass_for_nothing_are_refused() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_says_nothing_about_pods() {
+    let server = FakeServer::with(vec![worker("w1", true)]).hook(|_, _| {
+        Some(crate::clients::kube::fake::refusal(
+            503,
+            "ServiceUnavailable",
+            "busy",
+        ))
+    });
+    let error = step(workers(1))
+        .run(&context(&server).context)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (ErrorClass::Transient, "kube.server_error")
+    );
+}

@@ -1,0 +1,71 @@
+use serde_json::Value;
+
+use super::*;
+use crate::clients::kube::fake::{FakeServer, pod};
+use crate::testing::TestContext;
+
+#[test]
+fn the_exit_code_is_read_from_the_status() {
+    let read = |status: Value| exit_code(&serde_json::from_value(status).unwrap());
+    assert_eq!(read(json!({"status": "Success"})), Some(0));
+    let failed = json!({"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}});
+    assert_eq!(read(failed), Some(3));
+    assert_eq!(
+        read(json!({"status": "Failure", "reason": "InternalError", "message": "no such file"})),
+        None
+    );
+}
+
+#[tokio::test]
+async fn output_is_kept_up_to_a_cap_and_read_to_its_end() {
+    let long = vec![b'x'; KEPT + 100_000];
+    assert_eq!(keep(Some(long.as_slice())).await.len(), KEPT);
+    assert_eq!(keep(Some(&b"short"[..])).await, b"short");
+}
+
+#[tokio::test]
+async fn without_a_ready_pod_it_says_what_there_is() {
+    let server = FakeServer::with(vec![pod("shop", "w1", json!({"app": "trino"}), false)]);
+    let with = json!({"namespace": "shop", "selector": "app=trino", "argv": ["true"]});
+    let step = KubeExec::build(serde_json::from_value(with).unwrap()).unwrap();
+    let error = step
+        .run(
+            &TestContext::new("exec")
+                .unwrap()
+                .cluster(server.kube())
+                .context,
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, "kube.no_ready_pod");
+    assert!(error.message.contains("of 1 that match"), "{error}");
+}
+
+#[test]
+fn an_exit_code_that_is_no_success_fails_with_the_last_words() {
+    let with = json!({"namespace": "shop", "name": "p", "argv": ["prog"], "success": [0, 4]});
+    let params: Params = serde_json::from_value(with).unwrap();
+    let step = KubeExec {
+        params,
+        stdout: None,
+    };
+    let ended = |code| Ended {
+        exit_code: code,
+        status: Status::default(),
+        stdout: vec![],
+        stderr: vec![],
+    };
+    assert_eq!(step.exit_code("p", &ended(Some(4)), "").unwrap(), 4);
+    let error = step
+        .exit_code("p", &ended(Some(1)), "first\nlast words\n")
+        .unwrap_err();
+    assert_eq!(error.code, "kube.exec_exit");
+    assert!(
+        error.message.ends_with("exit code 1: last words"),
+        "{error}"
+    );
+    assert_eq!(
+        step.exit_code("p", &ended(None), "").unwrap_err().code,
+        "kube.exec"
+    );
+}
