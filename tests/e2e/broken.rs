@@ -24,18 +24,14 @@ pub(crate) fn selector_that_matches_nothing(world: &World) -> Outcome {
     )
 }
 
-/// A target that no platform meets.
+/// A target that no platform meets, beside others that it does; 59 samples, since fewer judge no 95th percentile.
 pub(crate) fn target_of_one_millisecond(world: &World) -> Outcome {
-    let params = ["sla_simple=1ms", "benchmark_runs=3", "benchmark_warmup=0"];
+    let params = ["sla_simple=1ms", "benchmark_runs=59", "benchmark_warmup=0"];
     let report = world.flowctl.only(&["benchmark"], &params)?;
-    report.must_say("sla_simple", "FAIL", &["1 ms", "1ms", "0.001 s"])?;
-    // The other targets are as they were, and three samples are too few to say that they are met.
+    report.must_say("sla_simple", "FAIL", &["1 ms"])?;
     let other = report.criterion("sla_complex")?;
-    must(other.verdict == "INCONCLUSIVE", || {
-        format!(
-            "three samples judge p95: {} {}",
-            other.verdict, other.reason
-        )
+    must(other.verdict == "PASS", || {
+        format!("another target suffers: {} {}", other.verdict, other.reason)
     })
 }
 

@@ -60,5 +60,7 @@ pub(crate) fn writes_nothing(world: &World) -> Outcome {
 /// Whether one of the cluster's own programs asked: they write all the time, each as a user of its own.
 fn is_of_the_cluster(entry: &serde_json::Value) -> bool {
     let user = entry["user"]["username"].as_str().unwrap_or_default();
-    ["system:", "flowctl-lab:"].iter().any(|prefix| user.starts_with(prefix))
+    ["system:", "flowctl-lab:"]
+        .iter()
+        .any(|prefix| user.starts_with(prefix))
 }

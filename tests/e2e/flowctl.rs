@@ -66,6 +66,12 @@ impl Flowctl {
         command
     }
 
+    /// Leaves the state where it is, for a look at what went wrong.
+    pub(crate) fn keep_state(&mut self) -> String {
+        self.state.disable_cleanup(true);
+        self.state.path().display().to_string()
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome<Done> {
         let output = self.command(arguments).output();

@@ -68,7 +68,7 @@ fn main() -> std::process::ExitCode {
         .collect();
     let wanted =
         |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let world = match World::find() {
+    let mut world = match World::find() {
         Ok(world) => world,
         Err(why) => {
             println!("the end-to-end suite cannot run: {why}");
@@ -91,6 +91,7 @@ fn main() -> std::process::ExitCode {
         println!("all scenarios passed after {} s", clock.seconds());
         return std::process::ExitCode::SUCCESS;
     }
+    println!("the state is kept in {}", world.flowctl.keep_state());
     println!("failed after {} s: {}", clock.seconds(), failed.join(", "));
     std::process::ExitCode::FAILURE
 }

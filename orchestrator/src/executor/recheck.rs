@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use flowctl_state::event::Event;
+use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::run_state::{RunState, StepState};
-use flowctl_steps::StepContext;
-use flowctl_steps::context::{AttemptName, Sink};
+use flowctl_steps::context::{AttemptName, Sink, Stream};
+use flowctl_steps::secret::Secrets;
+use flowctl_steps::{StepContext, StepError};
 use flowctl_workflows::StepId;
-use flowctl_workflows::result::Failure;
+use flowctl_workflows::result::{Evidence, Failure};
 use futures::StreamExt;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +68,32 @@ pub(super) async fn recheck(environment: &Environment, state: &RunState) -> Vec<
         .collect()
 }
 
+/// Where a probe's words go: nobody draws its progress, its raw records stand behind no number, and what it asks the
+/// platform is asked again rather than found again, so a name needs no place in the log.
+struct ProbeSink(Arc<EvidenceStore>, Secrets);
+
+#[async_trait]
+impl Sink for ProbeSink {
+    async fn checkpoint(&self, _: Value) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    async fn evidence(
+        &self,
+        name: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<Evidence, StepError> {
+        let (sender, _) = mpsc::unbounded_channel();
+        let store = LoopSink::new(0, sender, Arc::clone(&self.0), self.1.clone());
+        store.evidence(name, media_type, content).await
+    }
+
+    fn progress(&self, _: &str) {}
+
+    fn line(&self, _: Stream, _: &str) {}
+}
+
 /// What the probe refuses, or `None` when the postcondition holds.
 async fn probe(
     environment: &Environment,
@@ -72,11 +102,7 @@ async fn probe(
 ) -> Result<Option<String>, Failure> {
     let prepared = Prepared::new(environment, state, place);
     let spec = &state.plan.steps[place as usize];
-    // Nobody draws the progress of a probe, and its raw records stand behind no number.
-    let (sender, _) = mpsc::unbounded_channel();
-    let sink = LoopSink::new(
-        place,
-        sender,
+    let sink = ProbeSink(
         Arc::clone(&environment.evidence),
         environment.secrets.clone(),
     );

@@ -142,7 +142,7 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
         // only when it is told to.
         a.verify = Some(Probe {
             kind: "scripted".into(),
-            with: json!({"output": {"ok": "{{ flowctl.ok }}"}}),
+            with: json!({"output": {"ok": "{{ flowctl.ok }}"}, "checkpoints": true}),
             expect: vec!["ok".into()],
         });
         let mut failing = step("c", &[1], json!({"fail": 1}));

@@ -59,6 +59,9 @@ pub(super) struct Params {
     permanently: bool,
     #[serde(default)]
     panics: bool,
+    /// Writes a name down before its effect, as kinds do whose service picks the name.
+    #[serde(default)]
+    checkpoints: bool,
     /// Seconds.
     #[serde(default)]
     takes: u64,
@@ -94,6 +97,9 @@ impl Kind for Scripted {
 impl Step for Scripted {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
         let name = cx.attempt.to_string();
+        if self.0.checkpoints {
+            cx.sink.checkpoint(json!({"name": name})).await?;
+        }
         world(cx.attempt.run.as_str(), |world| {
             let events = world
                 .log
