@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::kube_apply::File;
 use super::kube_wait::usual_version;
 use crate::clients::kube::choose::Choice;
-use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
+use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate, unless_cancelled};
 use crate::clients::kube::{Kube, Resource, manifest, object};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -283,7 +283,7 @@ async fn look(kube: &Kube, going: &[Going]) -> Result<Look<()>, StepError> {
     Ok(if left.is_empty() {
         Look::Done(())
     } else {
-        Look::NotYet(left.join("; "))
+        Look::NotYet(enumerate(&left))
     })
 }
 

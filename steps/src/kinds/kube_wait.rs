@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::pods::{self, PodSummary};
 use crate::clients::kube::readiness::{Readiness, readiness};
-use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
+use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate, unless_cancelled};
 use crate::clients::kube::{Kube, object, trouble};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -349,7 +349,7 @@ fn evaluate(seen: &[Value], params: &Params) -> Option<String> {
         .iter()
         .filter_map(|object| lacks(object, &params.condition))
         .collect();
-    (!missing.is_empty()).then(|| missing.join("; "))
+    (!missing.is_empty()).then(|| enumerate(&missing))
 }
 
 /// What an object lacks to be as the condition says.

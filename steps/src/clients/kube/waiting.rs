@@ -32,6 +32,22 @@ pub enum Waited<T> {
     Expired(String),
 }
 
+/// The first of what is missing, and how much more there is: a hundred pods make no sentence.
+#[must_use]
+pub fn enumerate(missing: &[String]) -> String {
+    const NAMED: usize = 5;
+    let mut words = missing
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    if missing.len() > NAMED {
+        words.push_str(&format!("; and {} more", missing.len() - NAMED));
+    }
+    words
+}
+
 /// A wait under way:
 ///
 /// ```text
@@ -98,5 +114,17 @@ pub async fn unless_cancelled<T>(
         biased;
         () = cx.cancel.cancelled() => Err(StepError::cancelled()),
         result = work => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_with_its_count() {
+        let missing: Vec<String> = (1..=7).map(|n| format!("p{n}")).collect();
+        assert_eq!(enumerate(&missing), "p1; p2; p3; p4; p5; and 2 more");
+        assert_eq!(enumerate(&missing[..2]), "p1; p2");
     }
 }

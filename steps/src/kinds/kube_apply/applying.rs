@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::objects::{self, Planned};
 use super::{Action, Applied, undo};
 use crate::clients::kube::readiness::{Readiness, readiness};
-use crate::clients::kube::waiting::{Look, Wait, Waited};
+use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate};
 use crate::clients::kube::{ApplyMode, Kube, manifest, object, trouble};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -185,9 +185,9 @@ async fn look(cx: &StepContext, kube: &Kube, objects: &mut [Value]) -> Result<Lo
     let troubles = trouble::behind(kube, objects).await?;
     if troubles.first().is_some_and(|first| first.problem.hopeless) {
         let words = trouble::explain(cx, kube, &troubles).await;
-        return Err(failed(&missing.join("; "), &words));
+        return Err(failed(&enumerate(&missing), &words));
     }
-    Ok(Look::NotYet(missing.join("; ")))
+    Ok(Look::NotYet(enumerate(&missing)))
 }
 
 fn failed(message: &str, words: &str) -> StepError {
