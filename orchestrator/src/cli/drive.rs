@@ -58,10 +58,15 @@ pub(super) async fn environment(
     let target = target.map(|file| file.target);
     let (secrets, problems) = target::secrets(target.as_ref(), &prepare::secret_names(plan)).await;
     if !problems.is_empty() {
-        return Err(Error::usage_with_help(
-            problems.join("; "),
-            "the target's `secrets:` says where each of them comes from",
-        ));
+        let problems = problems.join("; ");
+        if target::needed_by_plan(plan) {
+            return Err(Error::usage_with_help(
+                problems,
+                "the target's `secrets:` says where each of them comes from",
+            ));
+        }
+        // The lab's own target has keys that the lab only makes when it starts.
+        output::note(&format!("warning: {problems}; no step asks for it"));
     }
     let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
     let lab = cx

@@ -103,10 +103,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         config,
         state: cli.state,
     };
-    match std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(&cx, cli.verb))) {
+    guarded(&cx, || dispatch(&cx, cli.verb))
+}
+
+/// How the process ends after `work`, also when that panics.
+fn guarded(cx: &Cx, work: impl FnOnce() -> Result<ExitCode, Error>) -> ExitCode {
+    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            show(&cx, &error);
+            show(cx, &error);
             error.exit_code()
         }
         Err(_) => ExitCode::Bug,
@@ -183,4 +188,21 @@ fn shown_path(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let short = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
     short.as_deref().unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_of_flowctl() {
+        let cx = Cx {
+            config: Config::default(),
+            state: None,
+        };
+        assert_eq!(guarded(&cx, || panic!("on purpose")), ExitCode::Bug);
+        assert_eq!(guarded(&cx, || Err(Error::bug("x"))), ExitCode::Bug);
+        assert_eq!(guarded(&cx, || Err(Error::usage("x"))), ExitCode::Usage);
+        assert_eq!(guarded(&cx, || Err(Error::Closed)), ExitCode::Success);
+    }
 }

@@ -29,9 +29,17 @@ fn line<'a>(text: &mut String, widths: &[usize], cells: impl Iterator<Item = &'a
     text.push('\n');
 }
 
+/// The same text without what would steer a terminal: programs print what they like, and it is shown again.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+    text.chars().map(shown).collect()
+}
+
 /// The first line of a text, cut to so many characters.
 #[must_use]
 pub fn shorten(text: &str, characters: usize) -> String {
+    let text = &harmless(text.trim_end());
     let line = text.lines().next().unwrap_or("");
     if line.chars().count() <= characters && line.len() == text.trim_end().len() {
         return line.to_owned();
@@ -79,6 +87,7 @@ mod tests {
         assert_eq!(shorten("abc", 3), "abc");
         assert_eq!(shorten("abcd", 3), "ab…");
         assert_eq!(shorten("ab\ncd", 9), "ab…");
+        assert_eq!(shorten("a\u{1b}[2Jb\r", 9), "a [2Jb");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use flowctl_steps::clients::Clients;
 use flowctl_steps::clients::kube::Resource;
 use flowctl_steps::secret::{Secret, Secrets};
 use flowctl_workflows::diagnostic::suggest;
+use flowctl_workflows::plan::Plan;
 use flowctl_workflows::source::Disk;
 use flowctl_workflows::target::{SecretSource, Target};
 use flowctl_workflows::{Lookup, TargetFile, Workflow, load_target};
@@ -97,23 +98,32 @@ pub(super) fn load(cx: &Cx, path: &Path) -> Result<TargetFile, Error> {
 }
 
 /// Whether any step of a workflow can only work with a target.
-pub(super) fn needed_by(workflow: &Workflow) -> bool {
-    let mentions = |text: &str| text.contains("target.") || text.contains("\"secret\"");
+fn needed_by(workflow: &Workflow) -> bool {
     workflow.all_steps().any(|step| {
-        let uses = [
-            Some(&step.uses),
-            step.verify.as_ref().map(|verify| &verify.uses),
-        ];
-        uses.into_iter()
-            .flatten()
-            .any(|kind| !GENERAL.contains(&kind.as_str()))
+        let verify = step.verify.as_ref().map(|verify| verify.uses.as_str());
+        let mut kinds = [Some(step.uses.as_str()), verify].into_iter().flatten();
+        let mut conditions = step.expect.iter().chain(&step.when);
+        kinds.any(|kind| !GENERAL.contains(&kind))
             || mentions(&step.with.to_string())
-            || step
-                .expect
-                .iter()
-                .chain(&step.when)
-                .any(|text| mentions(text))
+            || conditions.any(|text| mentions(text))
     })
+}
+
+/// The same of a plan.
+pub(super) fn needed_by_plan(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| {
+        let verify = step.verify.as_ref().map(|verify| verify.kind.as_str());
+        let mut kinds = [step.role.kind(), verify].into_iter().flatten();
+        let mut conditions = step.expect.iter().chain(&step.when);
+        kinds.any(|kind| !GENERAL.contains(&kind))
+            || mentions(&step.with.to_string())
+            || conditions.any(|text| mentions(text))
+    })
+}
+
+/// Whether a text asks for something that a target has.
+fn mentions(text: &str) -> bool {
+    text.contains("target.") || text.contains("\"secret\"")
 }
 
 /// The secrets of a run: those of the target, and those that the workflow names and the environment has.

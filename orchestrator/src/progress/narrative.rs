@@ -7,6 +7,8 @@ use flowctl_workflows::plan::Role;
 use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::{ErrorClass, Failure, Finding, Outcome, Verdict};
 
+use crate::cli::table::{between, elapsed, harmless};
+
 /// Whether something is good news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
@@ -41,7 +43,7 @@ impl Told {
             mood,
             mark,
             about: about.into(),
-            text: text.into(),
+            text: harmless(&text.into()),
             more: Vec::new(),
         }
     }
@@ -52,10 +54,7 @@ impl Told {
 pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
     let took = |step: &str| {
         let record = state.record(step)?;
-        Some(crate::cli::table::elapsed(crate::cli::table::between(
-            record.started?,
-            envelope.at,
-        )))
+        Some(elapsed(between(record.started?, envelope.at)))
     };
     let told = match &envelope.event {
         Event::RunStarted { plan, jobs, .. } => {
@@ -204,8 +203,7 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
             "teardown: undos and `finally:`",
         ),
         Event::RunFinished { outcome } => {
-            let took =
-                crate::cli::table::elapsed(crate::cli::table::between(state.started, envelope.at));
+            let took = elapsed(between(state.started, envelope.at));
             let (mood, mark, word) = match outcome {
                 RunOutcome::Succeeded => (Mood::Good, '✓', "succeeded"),
                 RunOutcome::Failed => (Mood::Bad, '✗', "failed"),
@@ -243,10 +241,8 @@ fn finding(finding: &Finding) -> (Mood, String) {
     } else {
         format!("{}: ", finding.about)
     };
-    (
-        mood,
-        format!("{} {about}{}", finding.verdict, finding.reason),
-    )
+    let reason = harmless(&finding.reason);
+    (mood, format!("{} {about}{reason}", finding.verdict))
 }
 
 /// A failure in one line: its message, then class and code.

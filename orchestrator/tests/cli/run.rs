@@ -238,3 +238,28 @@ fn a_state_is_carried_from_place_to_place() {
     to.write("broken.jsonl", "{\"format\":1}\n");
     assert_eq!(to.run(&["state", "import", "broken.jsonl"]).code(), 5);
 }
+
+#[test]
+fn a_target_whose_keys_are_not_there_yet_stops_only_who_needs_it() {
+    let place = Place::new();
+    place.write(
+        "targets/t.yaml",
+        "apiVersion: flowctl/v1\nkind: Target\nmetadata: {name: t}\nsecrets: {KEY: {file: /no/such/file}}\n",
+    );
+    place.workflow("general", "steps:\n  - {id: a, uses: noop}\n");
+    place.workflow("special", "steps:\n  - {id: a, uses: trino.info}\n");
+    let general = place.run(&["run", "general", "--target", "t", "--quiet"]);
+    assert_eq!(general.code(), 0, "{}", general.transcript());
+    assert!(general.stderr().contains("the secret KEY cannot be read"));
+    let special = place.run(&["run", "special", "--target", "t", "--quiet"]);
+    assert_eq!(special.code(), 2, "{}", special.transcript());
+    assert_eq!(
+        place
+            .run(&["runs", "--output", "json"])
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
