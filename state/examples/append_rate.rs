@@ -199,7 +199,7 @@ fn started(steps: u32) -> Result<Event, Failure> {
     });
     let plan = serde_json::from_value(plan)?;
     Ok(Event::RunStarted {
-        plan: Box::new(plan),
+        plan: std::sync::Arc::new(plan),
         jobs: 64,
         only: Vec::new(),
         flowctl: "0.1.0".into(),

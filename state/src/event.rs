@@ -3,6 +3,8 @@
 //! An event never holds a client, a secret or a path of flowctl's own. Its form on disk is fixed by
 //! `FORMAT.md`; new fields are optional, and a change of meaning is a new format number.
 
+use std::sync::Arc;
+
 use flowctl_workflows::plan::Plan;
 use flowctl_workflows::result::{Evidence, Failure, Finding, Outcome};
 use flowctl_workflows::{RunId, StepId};
@@ -43,7 +45,7 @@ pub enum Event {
     /// The run exists. Its first event.
     RunStarted {
         /// The compiled workflow.
-        plan: Box<Plan>,
+        plan: Arc<Plan>,
         /// How many steps may run at once.
         jobs: u32,
         /// Step ids named by `--only`; empty: all.

@@ -245,7 +245,7 @@ impl RunState {
             next_seq: 1,
             steps: vec![StepRecord::default(); plan.steps.len()],
             index,
-            plan: Arc::new((**plan).clone()),
+            plan: Arc::clone(plan),
         })
     }
 

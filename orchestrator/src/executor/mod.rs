@@ -103,7 +103,7 @@ impl Executor {
         only: Vec<StepId>,
     ) -> Result<Self, Error> {
         let first = Event::RunStarted {
-            plan: Box::new(plan),
+            plan: Arc::new(plan),
             jobs,
             only,
             flowctl: env!("CARGO_PKG_VERSION").to_owned(),

@@ -203,8 +203,32 @@ impl Expectation {
         format!("`{}` is false{seen}", expression.text())
     }
 
-    /// Judges an output: a step that proves something gets a finding, one that proves nothing fails.
+    /// Judges an output: a step that proves something gets a finding, one that proves nothing fails. So does one
+    /// whose kind found something amiss that no criterion takes up: it would be green for nothing.
     pub(super) fn judge(&self, output: &mut Output) -> Result<(), Failure> {
+        self.judge_expressions(output)?;
+        let amiss = output.findings.iter().find(|finding| {
+            finding.proves.is_empty()
+                && !self.proves
+                && matches!(finding.verdict, Verdict::Fail | Verdict::Inconclusive)
+        });
+        match amiss {
+            Some(finding) => {
+                let code = if finding.verdict == Verdict::Fail {
+                    "finding.fail"
+                } else {
+                    "finding.inconclusive"
+                };
+                let message = format!("{}: {}", finding.about, finding.reason);
+                Err(StepError::permanent(code, message)
+                    .help("the step proves no criterion, so what it found decides whether it succeeds")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn judge_expressions(&self, output: &mut Output) -> Result<(), Failure> {
         if self.expressions.is_empty() {
             return Ok(());
         }

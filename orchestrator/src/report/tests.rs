@@ -68,7 +68,7 @@ fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunStat
         files: vec![],
     };
     let first = Event::RunStarted {
-        plan: Box::new(plan),
+        plan: std::sync::Arc::new(plan),
         jobs: 4,
         only: vec![],
         flowctl: "0.1.0".into(),

@@ -13,7 +13,13 @@ fn step(id: &str, needs: &[u32]) -> PlanStep {
         objective: None,
         role: Role::Kind("noop".into()),
         with: Value::Null,
-        needs: needs.iter().map(|step| PlanNeed { step: *step, is: vec![] }).collect(),
+        needs: needs
+            .iter()
+            .map(|step| PlanNeed {
+                step: *step,
+                is: vec![],
+            })
+            .collect(),
         when: None,
         expect: vec![],
         retry: RetryPolicy::default(),
@@ -32,7 +38,7 @@ fn step(id: &str, needs: &[u32]) -> PlanStep {
 
 fn started(steps: Vec<PlanStep>) -> Event {
     Event::RunStarted {
-        plan: Box::new(Plan {
+        plan: std::sync::Arc::new(Plan {
             workflow: WorkflowName::new("w").unwrap(),
             title: "W".into(),
             directory: None,
@@ -65,7 +71,10 @@ fn envelope(seq: Seq, event: Event) -> Envelope {
 }
 
 fn replay(events: Vec<Event>) -> Result<RunState, IllegalEvent> {
-    let envelopes: Vec<_> = (0..).zip(events).map(|(seq, event)| envelope(seq, event)).collect();
+    let envelopes: Vec<_> = (0..)
+        .zip(events)
+        .map(|(seq, event)| envelope(seq, event))
+        .collect();
     RunState::replay(&RunId::new("w-1").unwrap(), &envelopes)
 }
 
@@ -74,17 +83,36 @@ fn id(text: &str) -> StepId {
 }
 
 fn start(step: &str, attempt: u32) -> Event {
-    Event::StepStarted { step: id(step), attempt }
+    Event::StepStarted {
+        step: id(step),
+        attempt,
+    }
 }
 
 fn fail(step: &str, attempt: u32, retry_in: Option<u64>) -> Event {
-    let failure =
-        Failure { class: ErrorClass::Transient, code: "x".into(), message: "no answer".into(), help: None };
-    Event::StepFailed { step: id(step), attempt, failure, retry_in, evidence: vec![] }
+    let failure = Failure {
+        class: ErrorClass::Transient,
+        code: "x".into(),
+        message: "no answer".into(),
+        help: None,
+    };
+    Event::StepFailed {
+        step: id(step),
+        attempt,
+        failure,
+        retry_in,
+        evidence: vec![],
+    }
 }
 
 fn succeed(step: &str, attempt: u32) -> Event {
-    Event::StepSucceeded { step: id(step), attempt, output: json!({"n": 1}), findings: vec![], evidence: vec![] }
+    Event::StepSucceeded {
+        step: id(step),
+        attempt,
+        output: json!({"n": 1}),
+        findings: vec![],
+        evidence: vec![],
+    }
 }
 
 #[test]
@@ -95,14 +123,24 @@ fn a_retried_step_keeps_its_first_failure() {
         fail("a", 1, Some(50)),
         start("a", 2),
         succeed("a", 2),
-        Event::RunFinished { outcome: RunOutcome::Succeeded },
+        Event::RunFinished {
+            outcome: RunOutcome::Succeeded,
+        },
     ])
     .unwrap();
     let record = state.record("a").unwrap();
     assert_eq!(record.state, StepState::Succeeded);
-    assert_eq!((record.attempts, record.tries, record.failures.len()), (2, 2, 1));
+    assert_eq!(
+        (record.attempts, record.tries, record.failures.len()),
+        (2, 2, 1)
+    );
     assert_eq!(record.result.as_ref().unwrap().output, json!({"n": 1}));
-    assert_eq!(state.phase, Phase::Finished { outcome: RunOutcome::Succeeded });
+    assert_eq!(
+        state.phase,
+        Phase::Finished {
+            outcome: RunOutcome::Succeeded
+        }
+    );
 }
 
 #[test]
@@ -111,14 +149,22 @@ fn reopening_keeps_counting_attempts_but_not_tries() {
         started(vec![step("a", &[])]),
         start("a", 1),
         fail("a", 1, None),
-        Event::RunFinished { outcome: RunOutcome::Failed },
-        Event::RunResumed { jobs: 2, reopened: vec![id("a")] },
+        Event::RunFinished {
+            outcome: RunOutcome::Failed,
+        },
+        Event::RunResumed {
+            jobs: 2,
+            reopened: vec![id("a")],
+        },
         start("a", 2),
     ])
     .unwrap();
     let record = state.record("a").unwrap();
     assert_eq!((record.attempts, record.tries), (2, 1));
-    assert_eq!((state.phase, state.jobs, state.resumes), (Phase::Running, 2, 1));
+    assert_eq!(
+        (state.phase, state.jobs, state.resumes),
+        (Phase::Running, 2, 1)
+    );
 }
 
 #[test]
@@ -130,13 +176,53 @@ fn events_that_do_not_fit_are_refused() {
         ("an unknown step", vec![plan(), start("b", 1)]),
         ("a wrong attempt", vec![plan(), start("a", 2)]),
         ("an end without a start", vec![plan(), succeed("a", 1)]),
-        ("an end of another attempt", vec![plan(), start("a", 1), succeed("a", 2)]),
-        ("two ends", vec![plan(), start("a", 1), succeed("a", 1), succeed("a", 1)]),
-        ("a start after the end", vec![plan(), Event::RunFinished { outcome: RunOutcome::Failed }, start("a", 1)]),
-        ("skipping what runs", vec![plan(), start("a", 1), Event::StepSkipped { step: id("a"), reason: SkipReason::Condition }]),
-        ("an undo that was not begun", vec![plan(), Event::StepUndone { step: id("a"), detail: String::new() }]),
-        ("a plan that is not in order", vec![started(vec![step("a", &[1]), step("b", &[])])]),
-        ("a plan with two steps of one name", vec![started(vec![step("a", &[]), step("a", &[])])]),
+        (
+            "an end of another attempt",
+            vec![plan(), start("a", 1), succeed("a", 2)],
+        ),
+        (
+            "two ends",
+            vec![plan(), start("a", 1), succeed("a", 1), succeed("a", 1)],
+        ),
+        (
+            "a start after the end",
+            vec![
+                plan(),
+                Event::RunFinished {
+                    outcome: RunOutcome::Failed,
+                },
+                start("a", 1),
+            ],
+        ),
+        (
+            "skipping what runs",
+            vec![
+                plan(),
+                start("a", 1),
+                Event::StepSkipped {
+                    step: id("a"),
+                    reason: SkipReason::Condition,
+                },
+            ],
+        ),
+        (
+            "an undo that was not begun",
+            vec![
+                plan(),
+                Event::StepUndone {
+                    step: id("a"),
+                    detail: String::new(),
+                },
+            ],
+        ),
+        (
+            "a plan that is not in order",
+            vec![started(vec![step("a", &[1]), step("b", &[])])],
+        ),
+        (
+            "a plan with two steps of one name",
+            vec![started(vec![step("a", &[]), step("a", &[])])],
+        ),
     ];
     for (what, events) in cases {
         assert!(replay(events).is_err(), "{what} was accepted");
@@ -156,13 +242,24 @@ fn an_undone_step_is_unfinished_again() {
         started(vec![step("a", &[])]),
         start("a", 1),
         succeed("a", 1),
-        Event::UndoStarted { step: id("a"), attempt: 1 },
-        Event::StepUndone { step: id("a"), detail: "put back".into() },
+        Event::UndoStarted {
+            step: id("a"),
+            attempt: 1,
+        },
+        Event::StepUndone {
+            step: id("a"),
+            detail: "put back".into(),
+        },
     ])
     .unwrap();
     let record = state.record("a").unwrap();
     assert_eq!(record.state, StepState::Waiting);
-    assert_eq!(record.undo, UndoState::Done { detail: "put back".into() });
+    assert_eq!(
+        record.undo,
+        UndoState::Done {
+            detail: "put back".into()
+        }
+    );
 }
 
 #[test]
@@ -171,7 +268,11 @@ fn a_postcondition_that_no_longer_holds_reopens_the_step() {
         started(vec![step("a", &[])]),
         start("a", 1),
         succeed("a", 1),
-        Event::StepRechecked { step: id("a"), holds: false, reason: "0 rows".into() },
+        Event::StepRechecked {
+            step: id("a"),
+            holds: false,
+            reason: "0 rows".into(),
+        },
     ])
     .unwrap();
     let record = state.record("a").unwrap();

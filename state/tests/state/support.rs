@@ -41,7 +41,7 @@ pub(crate) fn started() -> Event {
         files: Vec::new(),
     };
     Event::RunStarted {
-        plan: Box::new(plan),
+        plan: std::sync::Arc::new(plan),
         jobs: 64,
         only: Vec::new(),
         flowctl: "0.1.0".to_owned(),

@@ -108,7 +108,7 @@ impl Simulation {
     pub(super) fn new(plan: Plan, jobs: u32, only: &[&str]) -> Self {
         let only = only.iter().map(|id| StepId::new(*id).unwrap()).collect();
         let first = Event::RunStarted {
-            plan: Box::new(plan),
+            plan: std::sync::Arc::new(plan),
             jobs,
             only,
             flowctl: "0".into(),

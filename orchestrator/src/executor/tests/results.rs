@@ -181,3 +181,31 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
         assert!(log.read(&id).is_ok());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_kind_finds_amiss_fails_a_step_that_proves_nothing() {
+    for (finds, ends) in [
+        ("PASS", None),
+        ("INAPPLICABLE", None),
+        ("FAIL", Some("finding.fail")),
+        ("INCONCLUSIVE", Some("finding.inconclusive")),
+    ] {
+        let name = format!("results-finds-{}", finds.to_lowercase());
+        let state = run(&name, plan(vec![step("a", &[], json!({"finds": finds}))])).await;
+        let record = state.record("a").unwrap();
+        let code = record
+            .failures
+            .first()
+            .map(|failed| failed.failure.code.as_str());
+        assert_eq!((code, record.attempts), (ends, 1), "{finds}");
+
+        let mut a = step("a", &[], json!({"finds": finds}));
+        a.proves = vec![CriterionId::new("c").unwrap()];
+        let state = run(&format!("{name}-proving"), plan(vec![a])).await;
+        assert_eq!(
+            state.record("a").unwrap().state,
+            StepState::Succeeded,
+            "{finds}"
+        );
+    }
+}

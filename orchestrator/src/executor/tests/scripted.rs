@@ -20,7 +20,7 @@ use flowctl_steps::step::OnResume;
 use flowctl_steps::{KindInfo, Output, Step, StepContext, StepError, Undone};
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
 use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
-use flowctl_workflows::result::ErrorClass;
+use flowctl_workflows::result::{ErrorClass, Finding, Verdict};
 use flowctl_workflows::{RunId, StepId, WorkflowName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -67,6 +67,10 @@ pub(super) struct Params {
     takes: u64,
     #[serde(default)]
     output: Value,
+    /// What the kind itself finds out.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    finds: Option<Verdict>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -133,7 +137,18 @@ impl Step for Scripted {
                 format!("attempt {} was told to fail", cx.attempt.attempt),
             ));
         }
-        Ok(Output::of(self.0.output.clone()))
+        let findings = self.0.finds.map(|verdict| Finding {
+            about: "the platform".to_owned(),
+            proves: vec![],
+            verdict,
+            reason: "seen".to_owned(),
+            numbers: vec![],
+            evidence: vec![],
+        });
+        Ok(Output {
+            value: self.0.output.clone(),
+            findings: findings.into_iter().collect(),
+        })
     }
 
     async fn undo(&self, cx: &StepContext) -> Result<Undone, StepError> {
