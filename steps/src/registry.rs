@@ -90,6 +90,7 @@ impl Registry {
             KindEntry::of::<kube_delete::KubeDelete>(),
             KindEntry::of::<kube_events::KubeEvents>(),
             KindEntry::of::<kube_exec::KubeExec>(),
+            KindEntry::of::<kube_list::KubeList>(),
             KindEntry::of::<kube_logs::KubeLogs>(),
             KindEntry::of::<kube_restart::KubeRestart>(),
             KindEntry::of::<kube_top::KubeTop>(),

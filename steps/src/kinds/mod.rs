@@ -10,6 +10,7 @@ mod kube_contract;
 pub mod kube_delete;
 pub mod kube_events;
 pub mod kube_exec;
+pub mod kube_list;
 pub mod kube_logs;
 pub mod kube_restart;
 pub mod kube_top;

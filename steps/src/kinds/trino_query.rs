@@ -101,7 +101,10 @@ impl Step for TrinoQuery {
         let statement = text(cx, self.0.sql.as_deref(), self.0.file.as_deref())?;
         let client = cx.clients.trino().await?;
         if let Before::Finished(found) = resume::look_back(cx, &client, &statement).await? {
-            let counts = self.0.update_count.is_some();
+            let counts = self
+                .0
+                .update_count
+                .is_some_and(|bounds| !bounds.allow_any());
             return resume::taken_as_done(cx, &statement, &found, counts).await;
         }
         let result = client.query(cx, &statement, &self.request()).await?;

@@ -103,6 +103,12 @@ impl Bounds {
         self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
     }
 
+    /// Whether none is as good as any number: `{min: 0}`.
+    #[must_use]
+    pub fn allow_any(&self) -> bool {
+        self.hold(0) && self.max.is_none()
+    }
+
     /// The range in words, or why it is none.
     ///
     /// # Errors

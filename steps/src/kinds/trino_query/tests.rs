@@ -107,6 +107,18 @@ async fn a_write_that_changed_nothing_proves_nothing() {
 }
 
 #[tokio::test]
+async fn a_write_that_may_change_nothing_says_so() {
+    let create =
+        json!({"sql": "CREATE TABLE IF NOT EXISTS t AS SELECT 1 a", "update_count": {"min": 0}});
+    for last in [
+        json!({"updateType": "CREATE TABLE", "updateCount": 0}),
+        json!({"updateType": "CREATE TABLE"}),
+    ] {
+        assert_eq!(verdict_of(create.clone(), last).await.0, Verdict::Pass);
+    }
+}
+
+#[tokio::test]
 async fn with_less_than_needed_nothing_is_judged() {
     let of = |rows: Value| {
         let least = json!({"value": 1000, "unit": "bytes", "what": "the data set"});
