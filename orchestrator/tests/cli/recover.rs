@@ -71,14 +71,22 @@ fn a_killed_run_is_no_obstacle_to_a_new_one() {
         place.state().join("flowctl.sock").exists(),
         "the killed process left its socket"
     );
+    let again = place.start(&["run", "w"], starts("second"));
+    assert_eq!(
+        place.status()["state"],
+        "running",
+        "the new process answers in its place"
+    );
+    assert_eq!(place.run(&["cancel"]).code(), 0);
+    assert_eq!(again.end(), 4);
     place.write("go", "");
     assert_eq!(place.run(&["run", "w", "--quiet"]).code(), 0);
     let runs = place.run(&["runs", "--output", "json"]).json();
     assert_eq!(
-        (&runs[0]["state"], &runs[1]["state"]),
+        (&runs[0]["state"], &runs[2]["state"]),
         (&"succeeded".into(), &"interrupted".into())
     );
-    let older = runs[1]["run"].as_str().unwrap();
+    let older = runs[2]["run"].as_str().unwrap();
     assert_eq!(place.run(&["resume", older, "--quiet"]).code(), 0);
     assert_eq!(
         place.run(&["status", older, "--output", "json"]).json()["state"],
