@@ -26,7 +26,16 @@ test: ## all tests that need no lab; no network beyond crates
 	$(CARGO) test --workspace --locked
 
 .PHONY: check
-check: fmt clippy test doc deny generated durable ## what CI checks before it starts the lab
+check: fmt clippy test doc deny durable ## what CI checks before it starts the lab
+
+.PHONY: scale
+scale: build ## ten thousand steps in under 64 MB, with the release binary
+	FLOWCTL_TEST_BINARY=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl --test durability -- scale --test-threads 1 --nocapture
+
+.PHONY: durable
+durable: ## strace: nothing is acknowledged before its fdatasync
+	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace
+	state/tests/fdatasync.sh
 
 .PHONY: fmt
 fmt: ## formatting
@@ -49,12 +58,6 @@ deny: $(DENY) ## dependencies: bans, licences, sources; advisories where their d
 
 $(DENY):
 	$(CARGO) install cargo-deny --locked --version $(DENY_VERSION) --root $(TOOLS) --quiet
-
-.PHONY: generated
-generated: ## the checked-in schemas are those of the code
-	$(CARGO) run --quiet --locked -p flowctl -- schema workflow > workflows/schema/workflow.schema.json
-	$(CARGO) run --quiet --locked -p flowctl -- schema target > workflows/schema/target.schema.json
-	git diff --exit-code -- workflows/schema
 
 .PHONY: lab
 lab: build ## start the lab: a real platform on this machine (needs root)

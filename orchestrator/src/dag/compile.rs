@@ -374,21 +374,23 @@ fn in_order(nodes: Vec<Node>) -> Vec<PlanStep> {
         }
     }
     let mut nodes: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    order
-        .into_iter()
-        .filter_map(|place| nodes[place].take())
-        .map(|node| {
-            let needs = node.needs.iter().filter_map(|(id, is)| {
-                let step = new_place[*places.get(id)?];
-                Some(PlanNeed {
-                    step,
-                    is: is.clone(),
-                })
-            });
-            PlanStep {
-                needs: needs.collect(),
-                ..node.step
-            }
-        })
-        .collect()
+    // Sized before: steps are large, and a vector that grows is up to twice too large.
+    let mut steps = Vec::with_capacity(order.len());
+    for place in order {
+        let Some(node) = nodes[place].take() else {
+            continue;
+        };
+        let needs = node.needs.iter().filter_map(|(id, is)| {
+            let step = new_place[*places.get(id)?];
+            Some(PlanNeed {
+                step,
+                is: is.clone(),
+            })
+        });
+        steps.push(PlanStep {
+            needs: needs.collect(),
+            ..node.step
+        });
+    }
+    steps
 }

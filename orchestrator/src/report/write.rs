@@ -27,15 +27,13 @@ impl Renderer for FileRenderer {
     fn render(&self, state: &RunState) -> Result<String, String> {
         let directory = (self.directory)(&state.run);
         let report = build(state);
-        let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())? + "\n";
         self.copy_evidence(&report, &directory.join("evidence"))?;
-        for (name, text) in [
-            ("report.json", json),
-            ("report.md", markdown(&report)),
-            ("junit.xml", junit(&report)?),
-        ] {
-            write_whole(&directory.join(name), text.as_bytes())?;
-        }
+        // One after the other: the report of a large workflow is large in each form.
+        let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
+        write_whole(&directory.join("report.json"), &json)?;
+        drop(json);
+        write_whole(&directory.join("report.md"), markdown(&report).as_bytes())?;
+        write_whole(&directory.join("junit.xml"), junit(&report)?.as_bytes())?;
         Ok(directory.display().to_string())
     }
 }

@@ -6,6 +6,17 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+/// The binary under test: the one that cargo built with the tests, or a release build that the environment names.
+fn binary() -> PathBuf {
+    let named = std::env::var_os("FLOWCTL_TEST_BINARY").map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_flowctl")))
+}
+
+/// Whether the binary under test is a release build.
+pub(crate) fn is_release() -> bool {
+    std::env::var_os("FLOWCTL_TEST_BINARY").is_some()
+}
+
 /// A home for one test.
 pub(crate) struct Home {
     directory: tempfile::TempDir,
@@ -25,7 +36,7 @@ impl Home {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flowctl"));
+        let mut command = Command::new(binary());
         command
             .args(arguments)
             .current_dir(self.directory.path())

@@ -31,11 +31,7 @@ fn exported(home: &Home, run: &str) -> BTreeMap<u64, Value> {
     home.output(&["state", "export", run])
         .lines()
         .map(|line| serde_json::from_str(line).expect("an event as JSON"))
-        .map(|mut event: Value| {
-            // The record's own checksum is of the stored form, not of the event.
-            event.as_object_mut().expect("an object").remove("sum");
-            (event["seq"].as_u64().expect("a seq"), event)
-        })
+        .map(|event: Value| (event["seq"].as_u64().expect("a seq"), event))
         .collect()
 }
 
@@ -67,10 +63,10 @@ fn a_hundred_kills_lose_no_acknowledged_event() {
             let Some(run) = &run else { break };
             let stored = exported(&home, run);
             for (seq, event) in &acknowledged {
-                assert_eq!(
-                    stored.get(seq),
-                    Some(event),
-                    "event {seq} of {run} after {kills} kills"
+                // Not `assert_eq`: the first event holds the whole plan.
+                assert!(
+                    stored.get(seq) == Some(event),
+                    "event {seq} of {run} is lost or changed after {kills} kills"
                 );
             }
             if acknowledged

@@ -6,11 +6,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
-use crate::flowctl::{Home, peak_memory};
+use crate::flowctl::{Home, is_release, peak_memory};
 
 const STEPS: usize = 10_000;
 const MEGABYTE: u64 = 1024 * 1024;
+/// For the release binary, which `make scale` names. The debug binary's own code takes about twice that.
 const LIMIT: u64 = 64 * MEGABYTE;
+const DEBUG_LIMIT: u64 = 160 * MEGABYTE;
 
 fn workflow(needs: impl Fn(usize) -> Vec<usize>) -> String {
     let mut text =
@@ -80,10 +82,14 @@ fn run_and_resume(name: &str, text: &str) {
         peaks[0] / MEGABYTE,
         peaks[1] / MEGABYTE
     );
-    assert!(
-        peaks.iter().all(|peak| (1..LIMIT).contains(peak)),
-        "{name}: {peaks:?}"
-    );
+    let limit = if is_release() { LIMIT } else { DEBUG_LIMIT };
+    for peak in peaks {
+        assert!(
+            (1..limit).contains(&peak),
+            "{name}: a peak of {} MB",
+            peak / MEGABYTE
+        );
+    }
 }
 
 #[test]
