@@ -53,7 +53,12 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     /// When it could not be written.
-    async fn evidence(&self, name: &str, media_type: &str, content: &[u8]) -> Result<Evidence, StepError>;
+    async fn evidence(
+        &self,
+        name: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<Evidence, StepError>;
 
     /// Says what the attempt waits for or does, for the progress line.
     fn progress(&self, what: &str);
@@ -113,7 +118,12 @@ impl StepContext {
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn evidence(&self, name: &str, media_type: &str, content: &[u8]) -> Result<Evidence, StepError> {
+    pub async fn evidence(
+        &self,
+        name: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<Evidence, StepError> {
         self.sink.evidence(name, media_type, content).await
     }
 

@@ -19,7 +19,12 @@ pub struct StepError {
 impl StepError {
     /// An error of this class.
     pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { class, code: code.into(), message: message.into(), help: None }
+        Self {
+            class,
+            code: code.into(),
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// The same request may work later.
@@ -53,6 +58,11 @@ impl StepError {
 
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Self {
-        Failure { class: error.class, code: error.code, message: error.message, help: error.help }
+        Failure {
+            class: error.class,
+            code: error.code,
+            message: error.message,
+            help: error.help,
+        }
     }
 }

@@ -55,10 +55,19 @@ impl KindEntry {
             output_schema: || schemars::schema_for!(K::Output).to_value(),
             build: |with| {
                 // A step without `with:` has the parameters of an empty object.
-                let with = if with.is_null() { Value::Object(serde_json::Map::new()) } else { with.clone() };
-                let params = serde_json::from_value(with)
-                    .map_err(|error| ParamsError { kind: K::INFO.name, reason: error.to_string() })?;
-                K::build(params).map_err(|reason| ParamsError { kind: K::INFO.name, reason })
+                let with = if with.is_null() {
+                    Value::Object(serde_json::Map::new())
+                } else {
+                    with.clone()
+                };
+                let params = serde_json::from_value(with).map_err(|error| ParamsError {
+                    kind: K::INFO.name,
+                    reason: error.to_string(),
+                })?;
+                K::build(params).map_err(|reason| ParamsError {
+                    kind: K::INFO.name,
+                    reason,
+                })
             },
         }
     }
@@ -112,7 +121,12 @@ impl Registry {
     /// A registry of these kinds.
     #[must_use]
     pub fn of(entries: Vec<KindEntry>) -> Self {
-        Self { kinds: entries.into_iter().map(|entry| (entry.info.name, entry)).collect() }
+        Self {
+            kinds: entries
+                .into_iter()
+                .map(|entry| (entry.info.name, entry))
+                .collect(),
+        }
     }
 
     /// The kind of this name.
@@ -149,11 +163,23 @@ mod tests {
         for kind in Registry::standard().iter() {
             let name = kind.info.name;
             for text in [kind.info.summary, kind.info.effect, kind.info.permissions] {
-                assert!(text.ends_with('.') || text.ends_with('?'), "{name}: {text:?} is no sentence");
+                assert!(
+                    text.ends_with('.') || text.ends_with('?'),
+                    "{name}: {text:?} is no sentence"
+                );
             }
-            let error = kind.build(&serde_json::json!({"no_such_parameter": 1})).err();
-            assert!(error.is_some_and(|error| error.reason.contains("no_such_parameter")), "{name}");
-            assert_eq!((kind.params_schema)()["additionalProperties"], false, "{name}");
+            let error = kind
+                .build(&serde_json::json!({"no_such_parameter": 1}))
+                .err();
+            assert!(
+                error.is_some_and(|error| error.reason.contains("no_such_parameter")),
+                "{name}"
+            );
+            assert_eq!(
+                (kind.params_schema)()["additionalProperties"],
+                false,
+                "{name}"
+            );
         }
     }
 }

@@ -78,7 +78,9 @@ impl Secrets {
     /// The secrets of a run.
     #[must_use]
     pub fn new(values: HashMap<String, Secret>) -> Self {
-        Self { values: Arc::new(values) }
+        Self {
+            values: Arc::new(values),
+        }
     }
 
     /// The secret of this name.
@@ -101,8 +103,12 @@ impl Secrets {
     /// left, since they would blot out half of every text.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<&str> =
-            self.values.values().map(Secret::reveal).filter(|value| value.len() >= 4).collect();
+        let mut values: Vec<&str> = self
+            .values
+            .values()
+            .map(Secret::reveal)
+            .filter(|value| value.len() >= 4)
+            .collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         let mut text = text.to_owned();
         for value in values {
@@ -133,7 +139,10 @@ mod tests {
 
     #[test]
     fn redaction_takes_the_longest_value_first() {
-        assert_eq!(secrets().redact("a hunter2-and-more b hunter2"), "a *** b ***");
+        assert_eq!(
+            secrets().redact("a hunter2-and-more b hunter2"),
+            "a *** b ***"
+        );
     }
 
     #[test]

@@ -47,7 +47,10 @@ impl Output {
     /// An output without findings.
     #[must_use]
     pub fn of(value: Value) -> Self {
-        Self { value, findings: Vec::new() }
+        Self {
+            value,
+            findings: Vec::new(),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 pub mod endpoint;
 pub mod http;
-pub mod trino;
 pub mod kube;
 pub mod port_forward;
 pub mod service;
+pub mod trino;
 
 use crate::secret::Secrets;
 use flowctl_workflows::target::Target;
@@ -23,6 +23,11 @@ impl Clients {
     /// answers with an error that says so.
     #[must_use]
     pub fn new(target: Option<Target>, secrets: Secrets) -> Self {
-        Self { target, secrets, kube: tokio::sync::OnceCell::new(), forwards: service::Forwards::default() }
+        Self {
+            target,
+            secrets,
+            kube: tokio::sync::OnceCell::new(),
+            forwards: service::Forwards::default(),
+        }
     }
 }
