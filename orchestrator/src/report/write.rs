@@ -29,7 +29,8 @@ impl Renderer for FileRenderer {
         let report = build(state);
         self.copy_evidence(&report, &directory.join("evidence"))?;
         // One after the other: the report of a large workflow is large in each form.
-        let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
+        let mut json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
+        json.push(b'\n');
         write_whole(&directory.join("report.json"), &json)?;
         drop(json);
         write_whole(&directory.join("report.md"), markdown(&report).as_bytes())?;
