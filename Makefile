@@ -72,5 +72,5 @@ phase3: lab ## start the lab and run phase3 on it
 	$(FLOWCTL) run phase3 --target lab
 
 .PHONY: e2e
-e2e: lab ## end-to-end tests on the lab
-	$(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- --test-threads 1 --nocapture
+e2e: lab ## end-to-end tests on the lab; about 15 minutes
+	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e

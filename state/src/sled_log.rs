@@ -3,7 +3,7 @@
 //! Owns sled's directory: what is stored under which key, and the wait for the disk. sled's own
 //! `flush` writes its `db` file and starts the writeback (`sync_file_range`), which commits neither
 //! the file's length nor the disk's cache; so an append is acknowledged only after an `fdatasync` of
-//! every file that may hold its bytes (see [`DiskFiles`]). It never decides who may hold the state.
+//! every file that may hold its bytes (see `disk.rs`). It never decides who may hold the state.
 //!
 //! A record is cut into parts because sled puts a large value, and every tree page that
 //! holds it, into a file of its own and rewrites it whenever the page changes.

@@ -1,7 +1,7 @@
 //! The rules: which step runs next, is tried again, skipped, cancelled or undone, and when the run is
 //! over. Pure: no async, no clock, no chance, no I/O. Time and chance come in with the [`Input`].
 //!
-//! [`decide`] says what has now happened, as events; [`todo`] says what must be in flight, from the
+//! [`decide`] says what has now happened, as events; [`todo()`] says what must be in flight, from the
 //! state alone, so a restart needs no path of its own: nothing is in flight then, so all that is
 //! missing is started. [`Frontier`] is what `decide` would otherwise count anew each time.
 
