@@ -8,7 +8,7 @@
 //!     └── executor: attempts, timers ◄── engine::todo ◄────────┘
 //! ```
 //!
-//! `dag/` and `engine/` are pure; `executor/` is the loop; only `cli/` and `report/` print.
+//! `dag/` and `engine/` are pure; `executor/` is the loop; only `cli/` and `progress/` print.
 
 pub mod cli;
 pub mod config;
