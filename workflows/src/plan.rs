@@ -151,6 +151,34 @@ pub struct PlanStep {
     pub teardown: bool,
 }
 
+impl PlanStep {
+    /// A step that needs nothing, proves nothing and has every default.
+    #[must_use]
+    pub fn new(id: StepId, role: Role) -> Self {
+        Self {
+            id,
+            title: None,
+            objective: None,
+            role,
+            with: Value::Null,
+            needs: Vec::new(),
+            when: None,
+            expect: Vec::new(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            on_failure: OnFailure::default(),
+            gate: false,
+            proves: Vec::new(),
+            part_proves: Vec::new(),
+            locks: Vec::new(),
+            verify: None,
+            undo: None,
+            item: None,
+            teardown: false,
+        }
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -237,25 +237,10 @@ fn key(foreach: &Foreach, place: usize, item: &Value, context: &Context) -> Resu
 /// A step that the engine completes: it has a name and a place, and nothing of the kind's.
 fn plain(spec: &StepSpec, id: StepId, role: Role, teardown: bool) -> PlanStep {
     PlanStep {
-        id,
         title: spec.title.clone(),
         objective: spec.objective.clone(),
-        role,
-        with: Value::Null,
-        needs: Vec::new(),
-        when: None,
-        expect: Vec::new(),
-        retry: flowctl_workflows::policy::RetryPolicy::default(),
-        timeout: None,
-        on_failure: flowctl_workflows::policy::OnFailure::default(),
-        gate: false,
-        proves: Vec::new(),
-        part_proves: Vec::new(),
-        locks: Vec::new(),
-        verify: None,
-        undo: None,
-        item: None,
         teardown,
+        ..PlanStep::new(id, role)
     }
 }
 

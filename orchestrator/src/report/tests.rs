@@ -1,13 +1,13 @@
 use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
-use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
+use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::{
     ErrorClass, Evidence, Failure, Finding, Interval, Number, Verdict,
 };
 use flowctl_workflows::{CriterionId, RunId, StepId, WorkflowName};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -19,25 +19,9 @@ fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
             .collect()
     };
     PlanStep {
-        id: StepId::new(id).unwrap(),
-        title: None,
-        objective: None,
-        role: Role::Kind("noop".into()),
-        with: Value::Null,
-        needs: vec![],
-        when: None,
-        expect: vec![],
-        retry: RetryPolicy::default(),
-        timeout: None,
-        on_failure: OnFailure::default(),
-        gate: false,
         proves: criteria(proves),
         part_proves: criteria(part_proves),
-        locks: vec![],
-        verify: None,
-        undo: None,
-        item: None,
-        teardown: false,
+        ..PlanStep::new(StepId::new(id).unwrap(), Role::Kind("noop".into()))
     }
 }
 

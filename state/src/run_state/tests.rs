@@ -1,5 +1,5 @@
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
-use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
+use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::ErrorClass;
 use flowctl_workflows::{StepId, WorkflowName};
 use serde_json::json;
@@ -8,11 +8,6 @@ use super::*;
 
 fn step(id: &str, needs: &[u32]) -> PlanStep {
     PlanStep {
-        id: StepId::new(id).unwrap(),
-        title: None,
-        objective: None,
-        role: Role::Kind("noop".into()),
-        with: Value::Null,
         needs: needs
             .iter()
             .map(|step| PlanNeed {
@@ -20,19 +15,7 @@ fn step(id: &str, needs: &[u32]) -> PlanStep {
                 is: vec![],
             })
             .collect(),
-        when: None,
-        expect: vec![],
-        retry: RetryPolicy::default(),
-        timeout: None,
-        on_failure: OnFailure::default(),
-        gate: false,
-        proves: vec![],
-        part_proves: vec![],
-        locks: vec![],
-        verify: None,
-        undo: None,
-        item: None,
-        teardown: false,
+        ..PlanStep::new(StepId::new(id).unwrap(), Role::Kind("noop".into()))
     }
 }
 

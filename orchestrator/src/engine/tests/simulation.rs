@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flowctl_state::event::{Envelope, Event, FORMAT};
 use flowctl_state::run_state::{Phase, RunState};
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
-use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
+use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::{ErrorClass, Failure, Finding, Outcome, Verdict};
 use flowctl_workflows::{RunId, StepId, WorkflowName};
 use jiff::Timestamp;
@@ -19,11 +19,6 @@ use crate::engine::{
 /// A step that needs these others, all to succeed.
 pub(super) fn step(id: &str, needs: &[u32]) -> PlanStep {
     PlanStep {
-        id: StepId::new(id).unwrap(),
-        title: None,
-        objective: None,
-        role: Role::Kind("noop".into()),
-        with: Value::Null,
         needs: needs
             .iter()
             .map(|step| PlanNeed {
@@ -31,19 +26,7 @@ pub(super) fn step(id: &str, needs: &[u32]) -> PlanStep {
                 is: vec![],
             })
             .collect(),
-        when: None,
-        expect: vec![],
-        retry: RetryPolicy::default(),
-        timeout: None,
-        on_failure: OnFailure::default(),
-        gate: false,
-        proves: vec![],
-        part_proves: vec![],
-        locks: vec![],
-        verify: None,
-        undo: None,
-        item: None,
-        teardown: false,
+        ..PlanStep::new(StepId::new(id).unwrap(), Role::Kind("noop".into()))
     }
 }
 

@@ -19,7 +19,7 @@ use flowctl_steps::secret::Secrets;
 use flowctl_steps::step::OnResume;
 use flowctl_steps::{KindInfo, Output, Step, StepContext, StepError, Undone};
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
-use flowctl_workflows::policy::{OnFailure, RetryPolicy, Span};
+use flowctl_workflows::policy::{RetryPolicy, Span};
 use flowctl_workflows::result::{ErrorClass, Finding, Verdict};
 use flowctl_workflows::{RunId, StepId, WorkflowName};
 use serde::{Deserialize, Serialize};
@@ -168,10 +168,6 @@ fn is_recorded(run: &RunId, events: &[Envelope], step: &StepId, attempt: u32) ->
 
 pub(super) fn step(id: &str, needs: &[u32], with: Value) -> PlanStep {
     PlanStep {
-        id: StepId::new(id).unwrap(),
-        title: None,
-        objective: None,
-        role: Role::Kind("scripted".into()),
         with,
         needs: needs
             .iter()
@@ -180,22 +176,11 @@ pub(super) fn step(id: &str, needs: &[u32], with: Value) -> PlanStep {
                 is: vec![],
             })
             .collect(),
-        when: None,
-        expect: vec![],
         retry: RetryPolicy {
             attempts: 3,
             ..RetryPolicy::default()
         },
-        timeout: None,
-        on_failure: OnFailure::default(),
-        gate: false,
-        proves: vec![],
-        part_proves: vec![],
-        locks: vec![],
-        verify: None,
-        undo: None,
-        item: None,
-        teardown: false,
+        ..PlanStep::new(StepId::new(id).unwrap(), Role::Kind("scripted".into()))
     }
 }
 
