@@ -15,6 +15,7 @@ pub mod config;
 pub mod dag;
 pub mod engine;
 pub mod executor;
+pub mod experiment;
 pub mod progress;
 pub mod report;
 pub mod server;
