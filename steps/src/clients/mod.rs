@@ -4,6 +4,7 @@ pub mod endpoint;
 pub mod http;
 pub mod kube;
 pub mod port_forward;
+pub mod s3;
 pub mod service;
 pub mod trino;
 
