@@ -109,6 +109,8 @@ impl Registry {
             KindEntry::of::<process::Program>(),
             KindEntry::of::<report::Report>(),
             KindEntry::of::<review::Review>(),
+            KindEntry::of::<s3_put::S3Put>(),
+            KindEntry::of::<s3_select::S3Select>(),
             KindEntry::of::<shell::Shell>(),
             KindEntry::of::<wait::Wait>(),
             KindEntry::of::<trino_benchmark::TrinoBenchmark>(),

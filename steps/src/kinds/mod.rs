@@ -19,6 +19,8 @@ pub mod noop;
 pub mod process;
 pub mod report;
 pub mod review;
+pub mod s3_put;
+pub mod s3_select;
 pub mod shell;
 pub mod trino_benchmark;
 pub mod trino_info;
