@@ -107,6 +107,8 @@ impl Registry {
             KindEntry::of::<http_check::HttpCheck>(),
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),
+            KindEntry::of::<prometheus_query::PrometheusQuery>(),
+            KindEntry::of::<prometheus_targets::PrometheusTargets>(),
             KindEntry::of::<report::Report>(),
             KindEntry::of::<review::Review>(),
             KindEntry::of::<s3_put::S3Put>(),

@@ -33,6 +33,10 @@ pub struct Target {
     /// Alertmanager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Endpoint>,
+    /// Where Alertmanager's notifications end, if that can be asked: `GET /notifications` answers with a list of
+    /// `{receivedAt, notification}`, each notification as Alertmanager's webhook sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_receiver: Option<Endpoint>,
     /// Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grafana: Option<Endpoint>,

@@ -19,6 +19,7 @@ pub enum ServiceName {
     Trino,
     Prometheus,
     Alertmanager,
+    AlertReceiver,
     Grafana,
     S3,
 }
@@ -31,6 +32,7 @@ impl ServiceName {
             ServiceName::Trino => "trino",
             ServiceName::Prometheus => "prometheus",
             ServiceName::Alertmanager => "alertmanager",
+            ServiceName::AlertReceiver => "alert_receiver",
             ServiceName::Grafana => "grafana",
             ServiceName::S3 => "s3",
         }
@@ -40,6 +42,7 @@ impl ServiceName {
         match self {
             ServiceName::Prometheus => target.prometheus.clone(),
             ServiceName::Alertmanager => target.alertmanager.clone(),
+            ServiceName::AlertReceiver => target.alert_receiver.clone(),
             ServiceName::Grafana => target.grafana.clone(),
             ServiceName::Trino => target.trino.as_ref().map(|trino| Endpoint {
                 url: trino.url.clone(),

@@ -64,6 +64,40 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Why there is no answer, and whether there may be one later.
+#[must_use]
+pub fn no_answer(error: &reqwest::Error, address: &str) -> StepError {
+    if let Some(reason) = certificate_error(error) {
+        return StepError::permanent("http.tls", format!("{address}: {reason}"))
+            .help("if the service has a private CA, give its PEM file as `ca_file:`");
+    }
+    // reqwest repeats the URL, which the address already has, and without redaction.
+    let why = chain(error).replace(error.url().map_or("", reqwest::Url::as_str), "");
+    let why = why.replace(" for url ()", "");
+    if error.is_timeout() {
+        StepError::timed_out("http.timeout", format!("{address}: no answer in time"))
+    } else if error.is_builder() {
+        StepError::permanent("http.request", format!("{address}: {why}"))
+    } else {
+        StepError::transient("http.unreachable", format!("{address}: {why}"))
+    }
+}
+
+/// A certificate that is refused now is refused later too; every other failure of a connection may pass.
+fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(tls @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref::<rustls::Error>()
+    {
+        return Some(tls.to_string());
+    }
+    // What an I/O error wraps is not its source, but it may itself wrap another.
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    wrapped
+        .and_then(|wrapped| certificate_error(wrapped))
+        .or_else(|| error.source().and_then(certificate_error))
+}
+
 /// Installs ring for the whole process; a second time is a no-op.
 pub fn install_provider() {
     // An error only says that somebody else was first.

@@ -4,9 +4,11 @@ pub mod endpoint;
 pub mod http;
 pub mod kube;
 pub mod port_forward;
+pub mod prometheus;
 pub mod s3;
 pub mod service;
 pub mod trino;
+pub mod web_api;
 
 use crate::secret::Secrets;
 use flowctl_workflows::target::Target;

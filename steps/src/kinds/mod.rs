@@ -17,6 +17,8 @@ pub mod kube_top;
 pub mod kube_wait;
 pub mod noop;
 pub mod process;
+pub mod prometheus_query;
+pub mod prometheus_targets;
 pub mod report;
 pub mod review;
 pub mod s3_put;

@@ -4,6 +4,8 @@
 mod context;
 pub mod contract;
 #[cfg(test)]
+pub(crate) mod monitoring;
+#[cfg(test)]
 pub(crate) mod trino;
 
 pub use context::{ManualClock, MemoryFiles, MemorySink, TestContext};

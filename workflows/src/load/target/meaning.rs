@@ -11,6 +11,7 @@ impl Reader<'_> {
         let endpoints = [
             ("prometheus", &target.prometheus),
             ("alertmanager", &target.alertmanager),
+            ("alert_receiver", &target.alert_receiver),
             ("grafana", &target.grafana),
         ];
         for (name, endpoint) in endpoints {

@@ -1,0 +1,283 @@
+//! `prometheus.query`: a PromQL expression, with the least evidence that it must stand on and what its values must be like.
+//! Effect: none; it only reads. Idempotent. Permissions: to query the target's Prometheus.
+//!
+//! An expression over a metric that does not exist is no error to Prometheus: it gives nothing. So it is with a filter that
+//! leaves nothing, and with a value that is minutes old. None of these is a pass, and the reason tells them apart.
+
+mod judge;
+
+use async_trait::async_trait;
+use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::Verdict;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use self::judge::Judgement;
+use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
+use crate::clients::prometheus::answer::{Labels, Reading, Series};
+use crate::clients::prometheus::{Presence, Prometheus};
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::finding::{count, finding, number};
+use crate::registry::Kind;
+use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
+
+/// How many series the output holds; the evidence holds them all.
+const SHOWN: usize = 100;
+
+/// What to ask, and what there must be.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The expression.
+    pub query: String,
+    /// The values over a time, instead of those of now.
+    #[serde(default)]
+    pub range: Option<Range>,
+    /// With fewer series nothing is proven.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub min_series: usize,
+    /// With fewer samples in a series it counts as none; more than one needs `range`.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub min_samples: usize,
+    /// The newest sample of each metric that the expression reads must be at most so old.
+    #[serde(default = "minute")]
+    pub fresh: Span,
+    /// What every value must be like.
+    #[serde(default)]
+    pub each: Option<Bound>,
+    /// What at least one value must be like, for example `{above: 0}`.
+    #[serde(default)]
+    pub some: Option<Bound>,
+    /// Ask again until all of it holds, for at most so long; left out: ask once.
+    #[serde(default)]
+    pub within: Option<Span>,
+}
+
+/// A time up to now.
+#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// How far back.
+    pub last: Span,
+    /// One value every so often.
+    #[serde(default = "five_seconds")]
+    pub step: Span,
+}
+
+/// What a value must be like; at least one.
+#[derive(Debug, Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// More than this.
+    #[serde(default)]
+    pub above: Option<f64>,
+    /// Less than this.
+    #[serde(default)]
+    pub below: Option<f64>,
+    /// This or more.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// This or less.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn minute() -> Span {
+    Span::from_secs(60)
+}
+
+fn five_seconds() -> Span {
+    Span::from_secs(5)
+}
+
+/// What there was.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Output {
+    /// How many series have samples enough.
+    pub series_count: usize,
+    /// How many samples they have together.
+    pub sample_count: usize,
+    /// The smallest value.
+    pub min: Option<f64>,
+    /// The largest value.
+    pub max: Option<f64>,
+    /// How old the newest sample is of the metric that was updated longest ago.
+    pub age_seconds: Option<f64>,
+    /// The first hundred series.
+    pub series: Vec<SeriesOutput>,
+    /// What there is of each metric that the expression reads.
+    pub metrics: Vec<Presence>,
+}
+
+/// One series.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct SeriesOutput {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its newest value.
+    pub last: Option<f64>,
+    /// Its smallest value.
+    pub min: Option<f64>,
+    /// Its largest value.
+    pub max: Option<f64>,
+    /// How many values it has.
+    pub samples: usize,
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct PrometheusQuery(Params);
+
+impl Kind for PrometheusQuery {
+    const INFO: KindInfo = KindInfo {
+        name: "prometheus.query",
+        summary: "Asks Prometheus, and judges whether there is data, fresh and within bounds.",
+        effect: "None: it only reads.",
+        permissions: "To query the target's Prometheus.",
+        measures: true,
+        on_resume: OnResume::Repeats,
+        writes: false,
+        example: "- id: queries_seen\n  uses: prometheus.query\n  with:\n    query: trino_execution_name_QueryManager_RunningQueries\n    range: {last: 5m}\n    min_samples: 10\n    fresh: 30s\n    some: {above: 0}\n",
+    };
+    type Params = Params;
+    type Output = Output;
+
+    fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        judge::validate(&params)?;
+        Ok(Box::new(Self(params)))
+    }
+}
+
+#[async_trait]
+impl Step for PrometheusQuery {
+    async fn run(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        unless_cancelled(cx, self.ask(cx)).await
+    }
+
+    async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
+        Ok(Undone::Nothing("it only reads"))
+    }
+}
+
+impl PrometheusQuery {
+    async fn ask(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
+        let prometheus = Prometheus::connect(cx).await?;
+        let mut last = None;
+        let mut wait = Wait::begin(cx, self.0.within.map(Span::duration).unwrap_or_default());
+        loop {
+            let look = async {
+                let (reading, metrics) = read(cx, &prometheus, &self.0).await?;
+                let judgement = judge::judge(&self.0, &reading, &metrics);
+                let look = match judgement.verdict {
+                    Verdict::Pass => Look::Done(()),
+                    _ => Look::NotYet(judgement.reason.clone()),
+                };
+                last = Some((reading, metrics, judgement));
+                Ok(look)
+            };
+            let look = look.await;
+            if let Some(Waited::Held(()) | Waited::Expired(_)) = wait.after(look).await? {
+                break;
+            }
+        }
+        let Some((reading, metrics, judgement)) = last else {
+            return Err(StepError::permanent(
+                "prometheus.protocol",
+                "Prometheus was never asked",
+            ));
+        };
+        self.conclude(cx, &reading, metrics, judgement).await
+    }
+
+    async fn conclude(
+        &self,
+        cx: &StepContext,
+        reading: &Reading,
+        metrics: Vec<Presence>,
+        judgement: Judgement,
+    ) -> Result<StepOutput, StepError> {
+        let record = json!({"query": self.0.query, "answer": reading.raw, "metrics": metrics});
+        let evidence = cx.evidence_json("prometheus.json", &record).await?;
+        let output = summary(&self.0, reading, metrics);
+        let mut found = finding(
+            cx.secrets.redact(&self.0.query),
+            judgement.verdict,
+            cx.secrets.redact(&judgement.reason),
+        );
+        found.numbers = vec![
+            count("series", output.series_count),
+            count("samples", output.sample_count),
+        ];
+        for (name, value, unit) in [
+            ("smallest", output.min, ""),
+            ("largest", output.max, ""),
+            ("age of the newest sample", output.age_seconds, "s"),
+        ] {
+            found.numbers.extend(
+                value
+                    .filter(|value| value.is_finite())
+                    .map(|value| number(name, value, unit)),
+            );
+        }
+        found.evidence = vec![evidence.sha256];
+        Ok(StepOutput {
+            value: json!(output),
+            findings: vec![found],
+        })
+    }
+}
+
+/// One look: the values, and what there is of each metric.
+///
+/// # Errors
+/// When the expression cannot be evaluated, or there is no answer.
+pub(super) async fn read(
+    cx: &StepContext,
+    prometheus: &Prometheus,
+    params: &Params,
+) -> Result<(Reading, Vec<Presence>), StepError> {
+    let query = &params.query;
+    let reading = match params.range {
+        Some(Range { last, step }) => {
+            prometheus
+                .range(cx, query, last.duration(), step.duration())
+                .await?
+        }
+        None => prometheus.instant(cx, query).await?,
+    };
+    Ok((reading, prometheus.presence(cx, query).await?))
+}
+
+fn summary(params: &Params, reading: &Reading, metrics: Vec<Presence>) -> Output {
+    let good: Vec<&Series> = judge::with_samples(params, reading).collect();
+    let of = |series: &Series| {
+        let values: Vec<f64> = series.values().collect();
+        SeriesOutput {
+            labels: series.labels.clone(),
+            last: values.last().copied(),
+            min: values.iter().copied().reduce(f64::min),
+            max: values.iter().copied().reduce(f64::max),
+            samples: values.len(),
+        }
+    };
+    let values = || good.iter().flat_map(|series| series.values());
+    Output {
+        series_count: good.len(),
+        sample_count: values().count(),
+        min: values().reduce(f64::min),
+        max: values().reduce(f64::max),
+        age_seconds: judge::age(&metrics),
+        series: good.iter().take(SHOWN).map(|series| of(series)).collect(),
+        metrics,
+    }
+}
+
+#[cfg(test)]
+mod tests;
