@@ -6,7 +6,7 @@
 //! | name | what |
 //! |---|---|
 //! | `sled/` | the event log |
-//! | `evidence/ab/cdef….zst` | raw records by the hash of their content |
+//! | `evidence/ab/cdef….gz` | raw records by the hash of their content |
 //! | `reports/RUN/` | rendered reports |
 //! | `epoch` | how many processes have held the state for writing |
 //! | `holder.json` | who holds it now |

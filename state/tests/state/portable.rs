@@ -237,7 +237,7 @@ fn missing_and_damaged_evidence_is_named_with_the_event_that_needs_it() {
         .path()
         .join("evidence")
         .join(&kept[..2])
-        .join(format!("{}.zst", &kept[2..]));
+        .join(format!("{}.gz", &kept[2..]));
     std::fs::write(file, b"other").unwrap();
     let found = check(&log, &store).unwrap().remove(0);
     assert!(found.damage.is_none() && !found.is_whole());
