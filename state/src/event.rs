@@ -121,6 +121,12 @@ pub enum Event {
     StepCancelled {
         /// Which step.
         step: StepId,
+        /// How the attempt that was under way ended; `None`: there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// The raw records that it kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<Evidence>,
     },
     /// A finished step's postcondition was probed again.
     StepRechecked {
@@ -188,7 +194,7 @@ impl Event {
             | Event::StepSucceeded { step, .. }
             | Event::StepFailed { step, .. }
             | Event::StepSkipped { step, .. }
-            | Event::StepCancelled { step }
+            | Event::StepCancelled { step, .. }
             | Event::StepRechecked { step, .. }
             | Event::ApprovalGranted { step, .. }
             | Event::UndoStarted { step, .. }

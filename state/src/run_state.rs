@@ -89,7 +89,7 @@ pub struct StepRecord {
     pub finished: Option<Timestamp>,
     /// What its last successful attempt came to.
     pub result: Option<Box<StepResult>>,
-    /// Every failed attempt, oldest first.
+    /// Every attempt that failed or was stopped, oldest first.
     pub failures: Vec<FailedAttempt>,
     /// Whether its effect was taken back.
     pub undo: UndoState,
@@ -138,7 +138,7 @@ pub struct StepResult {
     pub evidence: Vec<Evidence>,
 }
 
-/// A failed attempt.
+/// An attempt that failed or was stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedAttempt {
     /// Which try.
@@ -374,7 +374,7 @@ impl RunState {
             | Event::StepSucceeded { step, .. }
             | Event::StepFailed { step, .. }
             | Event::StepSkipped { step, .. }
-            | Event::StepCancelled { step }
+            | Event::StepCancelled { step, .. }
             | Event::StepRechecked { step, .. }
             | Event::ApprovalGranted { step, .. }
             | Event::UndoStarted { step, .. }
@@ -493,9 +493,18 @@ impl StepRecord {
                 self.finished = Some(at);
             }
             (
-                Event::StepCancelled { .. },
+                Event::StepCancelled {
+                    failure, evidence, ..
+                },
                 StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. },
             ) => {
+                self.failures
+                    .extend(failure.clone().map(|failure| FailedAttempt {
+                        attempt: self.attempts,
+                        at,
+                        failure,
+                        evidence: evidence.clone(),
+                    }));
                 self.state = StepState::Cancelled;
                 self.finished = Some(at);
             }

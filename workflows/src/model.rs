@@ -95,7 +95,7 @@ pub struct Schedule {
     pub timezone: String,
 }
 
-/// One use of a step kind, not yet unrolled.
+/// One use of a step kind, not yet unrolled. What few steps have is boxed, because some workflows have many.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSpec {
     /// Its name.
@@ -112,13 +112,13 @@ pub struct StepSpec {
     /// What must have ended before it starts.
     pub needs: Vec<Need>,
     /// The list that it is repeated over.
-    pub foreach: Option<Foreach>,
+    pub foreach: Option<Box<Foreach>>,
     /// CEL; false: the step is skipped.
     pub when: Option<String>,
     /// CEL over its output.
     pub expect: Vec<String>,
-    /// When a failed attempt is tried again.
-    pub retry: RetryPolicy,
+    /// When a failed attempt is tried again; `None`: never.
+    pub retry: Option<Box<RetryPolicy>>,
     /// The time limit of one attempt.
     pub timeout: Option<Span>,
     /// What its failure stops.
@@ -126,9 +126,9 @@ pub struct StepSpec {
     /// Named locks that it holds while it runs, with counts.
     pub locks: Vec<(String, u32)>,
     /// How its effect is taken back.
-    pub undo: Option<UndoSpec>,
+    pub undo: Option<Box<UndoSpec>>,
     /// How its success is probed again.
-    pub verify: Option<ProbeSpec>,
+    pub verify: Option<Box<ProbeSpec>>,
     /// A FAIL of its criteria stops its dependents.
     pub gate: bool,
     /// A person's consent before it starts.

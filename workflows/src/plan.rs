@@ -47,6 +47,27 @@ pub struct Plan {
     pub files: Vec<PlanFile>,
 }
 
+impl Plan {
+    /// All of it but the steps.
+    #[must_use]
+    pub fn without_steps(&self) -> Self {
+        Self {
+            workflow: self.workflow.clone(),
+            title: self.title.clone(),
+            directory: self.directory.clone(),
+            params: self.params.clone(),
+            target: self.target.clone(),
+            objectives: self.objectives.clone(),
+            criteria: self.criteria.clone(),
+            locks: self.locks.clone(),
+            timeout: self.timeout,
+            teardown_timeout: self.teardown_timeout,
+            steps: Vec::new(),
+            files: self.files.clone(),
+        }
+    }
+}
+
 /// A file that belongs to the workflow, by content hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanFile {
@@ -91,7 +112,7 @@ pub struct Criterion {
     pub text: String,
 }
 
-/// One node of the DAG.
+/// One node of the DAG. A plan may have a hundred thousand, so what few of them have is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanStep {
     /// Its name.
@@ -116,9 +137,9 @@ pub struct PlanStep {
     /// CEL over the output; false: the step's criteria FAIL, or, when it proves nothing, the step fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<String>,
-    /// When a failed attempt is tried again.
-    #[serde(default, skip_serializing_if = "RetryPolicy::is_default")]
-    pub retry: RetryPolicy,
+    /// When a failed attempt is tried again; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Box<RetryPolicy>>,
     /// The time limit of one attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
@@ -139,13 +160,13 @@ pub struct PlanStep {
     pub locks: Vec<(String, u32)>,
     /// How its success is probed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify: Option<Probe>,
+    pub verify: Option<Box<Probe>>,
     /// How its effect is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<UndoPlan>,
+    pub undo: Option<Box<UndoPlan>>,
     /// In an instance of a `foreach`: the name and value of the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item: Option<(String, Value)>,
+    pub item: Option<Box<(String, Value)>>,
     /// Whether it stands in `finally:`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub teardown: bool,
@@ -164,7 +185,7 @@ impl PlanStep {
             needs: Vec::new(),
             when: None,
             expect: Vec::new(),
-            retry: RetryPolicy::default(),
+            retry: None,
             timeout: None,
             on_failure: OnFailure::default(),
             gate: false,

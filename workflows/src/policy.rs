@@ -169,14 +169,6 @@ impl Default for RetryPolicy {
     }
 }
 
-impl RetryPolicy {
-    /// Whether it is the default, which is not written out.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// Exponential waiting between attempts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]

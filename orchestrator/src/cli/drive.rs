@@ -1,11 +1,10 @@
 //! A run under way in this process, from its first event to its report: what `run` and `resume` share.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowctl_state::event::{Envelope, Event, Seq};
+use flowctl_state::event::{Envelope, Event};
 use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
@@ -99,14 +98,13 @@ pub(super) async fn environment(
     }))
 }
 
-/// Drives a run to its end, shows it from event `from` on, renders its report and says how flowctl ends.
+/// Drives a run to its end, shows it, renders its report and says how flowctl ends.
 pub(super) async fn drive(
     cx: &Cx,
     hold: &Hold,
     environment: Arc<Environment>,
     executor: Executor,
     show: Show,
-    from: Seq,
 ) -> Result<ExitCode, Error> {
     let handle = executor.handle();
     let broadcast = Broadcast::new();
@@ -128,13 +126,6 @@ pub(super) async fn drive(
     if show.yes {
         reporter.0.push(Box::new(Consent(handle.clone())));
     }
-    environment
-        .log
-        .log()
-        .replay(&executor.state().run, from, &mut |envelope| {
-            reporter.on(&envelope, executor.state(), &Live::default());
-            ControlFlow::Continue(())
-        })?;
     let helpers = [
         tokio::spawn(stop_on_signals(handle.clone())),
         tokio::spawn(tick(handle)),
@@ -154,13 +145,8 @@ pub(super) async fn drive(
         return Ok(ExitCode::Cancelled);
     }
     let state = ended.state;
-    let renderer = Arc::clone(&environment.renderer);
-    let (state, report) = tokio::task::spawn_blocking(move || {
-        let report = renderer.render(&state);
-        (state, report)
-    })
-    .await
-    .map_err(|error| Error::bug(error.to_string()))?;
+    // Nothing else is under way any more, so this thread may be kept busy.
+    let report = environment.renderer.render(&state);
     conclude(cx, &state, report, show.output)
 }
 

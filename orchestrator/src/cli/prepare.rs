@@ -107,7 +107,7 @@ pub(super) fn secret_names(plan: &Plan) -> Vec<String> {
     for step in &plan.steps {
         target::secrets_named_in(&step.with, &mut names);
         let probes = [
-            step.verify.as_ref(),
+            step.verify.as_deref(),
             step.undo.as_ref().and_then(|undo| undo.by.as_ref()),
         ];
         probes

@@ -58,7 +58,11 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     match document {
         Document::Md => output::data(&report::markdown(&built))?,
         Document::Json => output::json(&built)?,
-        Document::Junit => output::data(&report::junit(&built).map_err(Error::bug)?)?,
+        Document::Junit => {
+            let mut xml = Vec::new();
+            report::junit(&built, &mut xml).map_err(Error::bug)?;
+            output::bytes(&xml)?;
+        }
     }
     Ok(ExitCode::Success)
 }

@@ -45,13 +45,10 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let state = chosen(&hold, args.run.as_deref())?;
     let target = target_of(cx, &state.plan, args.target.as_deref())?;
     let files = files(&hold, &state.plan)?;
-    let (run, plan) = (state.run.clone(), Arc::clone(&state.plan));
-    let seen = state.next_seq;
-    drop(state);
     block_on(async {
-        let environment = drive::environment(cx, &hold, &plan, target, files).await?;
-        let executor = Executor::resume(Arc::clone(&environment), &run, args.jobs).await?;
-        drive::drive(cx, &hold, environment, executor, args.show, seen).await
+        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let executor = Executor::resume(Arc::clone(&environment), state, args.jobs).await?;
+        drive::drive(cx, &hold, environment, executor, args.show).await
     })
 }
 

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use flowctl_state::hold::Hold;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::context::Clock;
+use flowctl_workflows::plan::Plan;
 use flowctl_workflows::{RunId, WorkflowName};
 
 use super::Cx;
@@ -15,6 +17,7 @@ use super::prepare::{self, Prepared, What};
 use super::reach::hold_to_write;
 use super::runtime::block_on;
 use crate::executor::Executor;
+use crate::server;
 
 mod rehearse;
 
@@ -55,6 +58,7 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     // The plan says all that the run needs; a large workflow is not kept twice.
     drop(workflow);
     let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
+    refuse_after_unfinished_change(&hold, &plan)?;
     block_on(async {
         // Before the event that refers to them, so that a resume finds them whatever happens next.
         let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
@@ -64,8 +68,27 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let run = new_id(&plan.workflow)?;
         let executor =
             Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
-        drive::drive(cx, &hold, environment, executor, args.show, 0).await
+        drive::drive(cx, &hold, environment, executor, args.show).await
     })
+}
+
+/// A platform that an older run has changed and not put back is not what a new run expects to find.
+fn refuse_after_unfinished_change(hold: &Hold, plan: &Plan) -> Result<(), Error> {
+    let target = plan.target.as_ref().map(|target| target.name.as_str());
+    let left = server::left_changed(hold.log().as_ref(), plan.workflow.as_str(), target)?;
+    let Some((run, steps)) = left else {
+        return Ok(());
+    };
+    let steps: Vec<String> = steps.iter().map(|step| format!("`{step}`")).collect();
+    Err(Error::usage_with_help(
+        format!(
+            "{run} has not put back what it changed in {}",
+            steps.join(", ")
+        ),
+        format!(
+            "`flowctl resume {run}` takes it up again, and its undos run however it ends; ctrl-C ends it early"
+        ),
+    ))
 }
 
 /// `NAME-YYYYMMDD-HHMMSS-xxxx`: sorts by time, and two that start in the same second differ.

@@ -7,12 +7,14 @@ use super::error::Error;
 /// How long what still runs when a command is over may take to notice.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Runs `work` to its end.
+/// Runs `work` to its end, on this thread: a run waits far more than it works, an event passes from the loop
+/// to a step and back without waking another core, and what loading the workflow took is used again. What
+/// blocks (files, name lookups) has threads of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::system("start threads", error))?;
+        .map_err(|error| Error::system("start the runtime", error))?;
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(LINGER);
     result

@@ -158,7 +158,7 @@ impl Unrolled {
                 continue;
             };
             let mut step = full(spec, id.clone(), teardown);
-            step.item = Some((foreach.name.clone(), item));
+            step.item = Some(Box::new((foreach.name.clone(), item)));
             step.locks
                 .extend(lock.iter().map(|(name, _)| (name.clone(), 1)));
             self.nodes.push(Node {
@@ -258,8 +258,8 @@ fn full(spec: &StepSpec, id: StepId, teardown: bool) -> PlanStep {
         proves: spec.proves.clone(),
         part_proves,
         locks: spec.locks.clone(),
-        verify: spec.verify.as_ref().map(probe),
-        undo: spec.undo.as_ref().map(undo),
+        verify: spec.verify.as_deref().map(|spec| Box::new(probe(spec))),
+        undo: spec.undo.as_deref().map(|spec| Box::new(undo(spec))),
         ..plain(spec, id, role(spec), teardown)
     }
 }

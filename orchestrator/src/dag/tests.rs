@@ -88,7 +88,7 @@ steps:
     );
     assert_eq!(
         plan.steps[1].item,
-        Some(("table".to_owned(), json!("orders")))
+        Some(Box::new(("table".to_owned(), json!("orders"))))
     );
     assert_eq!(plan.steps[2].locks, [("foreach:seed".to_owned(), 1)]);
     assert_eq!(plan.locks, [("foreach:seed".to_owned(), 1)]);

@@ -4,7 +4,7 @@ use flowctl_state::event::{Event, RunOutcome, SkipReason};
 use flowctl_state::run_state::{Phase, RunState, StepState};
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{PlanStep, Role};
-use flowctl_workflows::result::{ErrorClass, Failure, Outcome};
+use flowctl_workflows::result::{ErrorClass, Evidence, Failure, Outcome};
 
 use super::frontier::{Frontier, Status, due_undos, shuts};
 use super::input::Input;
@@ -108,15 +108,13 @@ impl Draft<'_> {
                 if let Some(attempt) = self.running(step) {
                     let cancelled = self.frontier.cancelled && !self.dag.step(step).teardown;
                     if cancelled && failure.class == ErrorClass::Cancelled {
-                        self.cancel_step(step);
+                        self.cancel_step(step, Some(failure), evidence);
                         return;
                     }
-                    let policy = &self.dag.step(step).retry;
-                    let wait = if cancelled {
-                        None
-                    } else {
+                    let policy = self.dag.step(step).retry.as_deref();
+                    let wait = policy.filter(|_| !cancelled).and_then(|policy| {
                         retry_in(policy, self.state.step(step), failure.class, now, chance)
-                    };
+                    });
                     self.events.push(Event::StepFailed {
                         step: self.id(step),
                         attempt,
@@ -173,9 +171,11 @@ impl Draft<'_> {
         }
     }
 
-    fn cancel_step(&mut self, place: u32) {
+    fn cancel_step(&mut self, place: u32, failure: Option<Failure>, evidence: Vec<Evidence>) {
         self.events.push(Event::StepCancelled {
             step: self.id(place),
+            failure,
+            evidence,
         });
         self.frontier
             .end(self.dag, place, Outcome::Cancelled, false);
@@ -195,7 +195,7 @@ impl Draft<'_> {
                 Status::Ended { .. } => false,
             };
             if idle && !step.teardown {
-                self.cancel_step(place);
+                self.cancel_step(place, None, Vec::new());
             }
         }
     }
@@ -261,7 +261,7 @@ impl Draft<'_> {
         let step = self.dag.step(place);
         if !step.teardown {
             if self.frontier.cancelled {
-                return self.cancel_step(place);
+                return self.cancel_step(place, None, Vec::new());
             }
             if !self.selected(step) {
                 return self.skip(place, SkipReason::NotSelected);
@@ -342,7 +342,7 @@ impl Draft<'_> {
                 .count()
         };
         if of(Outcome::Cancelled) > 0 {
-            return self.cancel_step(place);
+            return self.cancel_step(place, None, Vec::new());
         }
         if let Some((first, _)) = outcomes.first()
             && of(Outcome::Skipped) == outcomes.len()

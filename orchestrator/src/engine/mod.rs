@@ -8,6 +8,7 @@
 mod decide;
 mod frontier;
 mod input;
+mod pending;
 mod retry;
 mod todo;
 
@@ -17,4 +18,5 @@ mod tests;
 pub use decide::{Conditions, decide};
 pub use frontier::Frontier;
 pub use input::Input;
+pub use pending::pending_undos;
 pub use todo::{Command, reopened_by_resume, todo, todo_for};

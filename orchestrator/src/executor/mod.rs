@@ -75,6 +75,8 @@ pub struct Executor {
     state: RunState,
     frontier: Frontier,
     live: Live,
+    /// What was stored before anybody looked; told to the reporter first.
+    opening: Vec<Arc<Envelope>>,
     in_flight: HashMap<u32, InFlight>,
     messages: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::UnboundedSender<Message>,
@@ -109,28 +111,29 @@ impl Executor {
             flowctl: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let now = environment.clock.now();
-        let envelopes = environment.log.append(&run, 0, now, vec![first]).await?;
-        let first = envelopes.first().ok_or(Error::Empty)?;
-        let state = RunState::start(first)?;
-        Ok(Self::around(environment, state))
+        let mut envelopes = environment.log.append(&run, 0, now, vec![first]).await?;
+        let first = envelopes.pop().ok_or(Error::Empty)?;
+        let state = RunState::start(&first)?;
+        let mut executor = Self::around(environment, state);
+        executor.opening.push(Arc::new(first));
+        Ok(executor)
     }
 
-    /// Takes a run up again. Finished checkpoints are probed before they are trusted.
+    /// Takes a run up again where its events end. Finished checkpoints are probed before they are trusted.
     ///
     /// # Errors
-    /// [`Error::Log`] when it could not be read or stored; [`Error::Complete`] when there is nothing left to do.
+    /// [`Error::Log`] when it could not be stored; [`Error::Complete`] when there is nothing left to do.
     pub async fn resume(
         environment: Arc<Environment>,
-        run: &RunId,
+        state: RunState,
         jobs: Option<u32>,
     ) -> Result<Self, Error> {
-        let state = RunState::replay(run, &environment.log.log().read(run)?)?;
         if state.phase
             == (Phase::Finished {
                 outcome: RunOutcome::Succeeded,
             })
         {
-            return Err(Error::Complete { run: run.clone() });
+            return Err(Error::Complete { run: state.run });
         }
         let dag = Dag::new(Arc::clone(&state.plan));
         let mut events = recheck::recheck(&environment, &state).await;
@@ -145,7 +148,7 @@ impl Executor {
             reopened,
         });
         let mut executor = Self::around(environment, state);
-        executor.persist(events).await?;
+        executor.opening = executor.persist(events).await?;
         executor.frontier = Frontier::build(&executor.dag, &executor.state);
         Ok(executor)
     }
@@ -162,6 +165,7 @@ impl Executor {
             state,
             frontier,
             live,
+            opening: Vec::new(),
             in_flight: HashMap::new(),
             checkpoints: Vec::new(),
             messages,
@@ -189,6 +193,9 @@ impl Executor {
     /// [`Error`] when the log cannot be appended to; nothing was acted on that is not stored.
     pub async fn run(mut self, reporter: &mut dyn Reporter) -> Result<Ended, Error> {
         let mut phase = None;
+        for envelope in std::mem::take(&mut self.opening) {
+            reporter.on(&envelope, &self.state, &self.live);
+        }
         for command in todo(&self.dag, &self.state) {
             self.act(command);
         }

@@ -38,7 +38,7 @@ impl Scope<'_> {
         if let Some(target) = &plan.target {
             context = context.with("target", target.view.clone());
         }
-        if let Some((name, item)) = &step.item {
+        if let Some((name, item)) = step.item.as_deref() {
             context = context.with(name.clone(), item.clone());
         }
         for id in mentioned_steps(texts) {

@@ -143,7 +143,9 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
             step.as_str(),
             format!("skipped: {}", skip_reason(reason)),
         ),
-        Event::StepCancelled { step } => Told::new(Mood::Doubt, '○', step.as_str(), "cancelled"),
+        Event::StepCancelled { step, .. } => {
+            Told::new(Mood::Doubt, '○', step.as_str(), "cancelled")
+        }
         Event::StepRechecked {
             step,
             holds: true,

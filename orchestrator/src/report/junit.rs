@@ -1,5 +1,6 @@
 //! `junit.xml`: criteria and steps as test cases, for machines that read test results. Pure.
 
+use std::io::Write;
 use std::time::Duration;
 
 use flowctl_workflows::result::Verdict;
@@ -7,12 +8,12 @@ use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatu
 
 use super::model::{Report, StepReport};
 
-/// The document. A criterion that was not measured is never a success: INCONCLUSIVE is an error, NOT RUN and
+/// Writes the document. A criterion that was not measured is never a success: INCONCLUSIVE is an error, NOT RUN and
 /// INAPPLICABLE are skipped with their reason.
 ///
 /// # Errors
 /// In words, when the XML cannot be written.
-pub fn junit(report: &Report) -> Result<String, String> {
+pub fn junit(report: &Report, out: impl Write) -> Result<(), String> {
     let mut document = JunitReport::new(format!("{} {}", report.workflow, report.run));
     let mut criteria = TestSuite::new("criteria");
     for criterion in &report.criteria {
@@ -40,7 +41,7 @@ pub fn junit(report: &Report) -> Result<String, String> {
     }
     document.add_test_suite(criteria);
     document.add_test_suite(steps);
-    document.to_string().map_err(|error| error.to_string())
+    document.serialize(out).map_err(|error| error.to_string())
 }
 
 fn step_case(step: &StepReport) -> TestCase {

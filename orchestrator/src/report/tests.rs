@@ -200,7 +200,14 @@ fn only_a_measured_criterion_can_pass() {
         ),
         (
             "cancelled",
-            vec![Event::StepCancelled { step: id("a") }, finished(Cancelled)],
+            vec![
+                Event::StepCancelled {
+                    step: id("a"),
+                    failure: None,
+                    evidence: vec![],
+                },
+                finished(Cancelled),
+            ],
             (Verdict::NotRun, 4),
         ),
         ("not finished", vec![start("a", 1)], (Verdict::NotRun, 4)),
@@ -366,7 +373,9 @@ fn junit_counts_nothing_unmeasured_as_a_success() {
             finished(RunOutcome::Succeeded),
         ],
     );
-    let xml = junit(&build(&state)).unwrap();
+    let mut xml = Vec::new();
+    junit(&build(&state), &mut xml).unwrap();
+    let xml = String::from_utf8(xml).unwrap();
     assert!(
         xml.contains(
             r#"<testsuite name="criteria" tests="2" skipped="1" errors="1" failures="0">"#

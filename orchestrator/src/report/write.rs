@@ -1,13 +1,14 @@
 //! Writes a report's files: each whole or not at all, with the raw records beside them.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::RunId;
+use tempfile::NamedTempFile;
 
 use super::build::build;
 use super::junit::junit;
@@ -28,13 +29,17 @@ impl Renderer for FileRenderer {
         let directory = (self.directory)(&state.run);
         let report = build(state);
         self.copy_evidence(&report, &directory.join("evidence"))?;
-        // One after the other: the report of a large workflow is large in each form.
-        let mut json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
-        json.push(b'\n');
-        write_whole(&directory.join("report.json"), &json)?;
-        drop(json);
-        write_whole(&directory.join("report.md"), markdown(&report).as_bytes())?;
-        write_whole(&directory.join("junit.xml"), junit(&report)?.as_bytes())?;
+        // Written as they are made: the report of a large workflow is large in each form.
+        write_whole(&directory.join("report.json"), |file| {
+            serde_json::to_writer_pretty(&mut *file, &report)?;
+            file.write_all(b"\n")
+        })?;
+        write_whole(&directory.join("report.md"), |file| {
+            file.write_all(markdown(&report).as_bytes())
+        })?;
+        write_whole(&directory.join("junit.xml"), |file| {
+            junit(&report, file).map_err(std::io::Error::other)
+        })?;
         Ok(directory.display().to_string())
     }
 }
@@ -65,20 +70,23 @@ impl FileRenderer {
                     .evidence
                     .get(hash)
                     .map_err(|error| format!("evidence {hash}: {error}"))?;
-                write_whole(&path, &content)?;
+                write_whole(&path, |file| file.write_all(&content))?;
             }
         }
         Ok(())
     }
 }
 
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), String> {
+fn write_whole(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<NamedTempFile>) -> std::io::Result<()>,
+) -> Result<(), String> {
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(content)?;
-        file.persist(path)?;
+        let mut file = BufWriter::new(NamedTempFile::new_in(directory)?);
+        content(&mut file)?;
+        file.into_inner()?.persist(path)?;
         Ok(())
     };
     write().map_err(|error| format!("cannot write {}: {error}", path.display()))

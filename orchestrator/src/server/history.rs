@@ -1,10 +1,14 @@
 //! Stored runs, folded: what the server and a command that opened the state itself have in common.
 
-use flowctl_state::LogError;
-use flowctl_state::log::EventLog;
-use flowctl_state::run_state::{IllegalEvent, RunState};
-use flowctl_workflows::RunId;
+use std::ops::ControlFlow;
 
+use flowctl_state::LogError;
+use flowctl_state::event::{Event, RunOutcome};
+use flowctl_state::log::{EventLog, RunSummaryRow};
+use flowctl_state::run_state::{IllegalEvent, RunState};
+use flowctl_workflows::{RunId, StepId};
+
+use crate::engine::pending_undos;
 use crate::view::RunRow;
 
 /// Why a stored run cannot be folded.
@@ -31,10 +35,10 @@ pub fn replay(log: &dyn EventLog, run: &RunId) -> Result<RunState, Unreadable> {
             Some(state) => state.apply(&envelope),
         };
         match folded {
-            Ok(()) => std::ops::ControlFlow::Continue(()),
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 illegal = Some(error);
-                std::ops::ControlFlow::Break(())
+                ControlFlow::Break(())
             }
         }
     })?;
@@ -43,6 +47,50 @@ pub fn replay(log: &dyn EventLog, run: &RunId) -> Result<RunState, Unreadable> {
         (None, Some(state)) => Ok(state),
         (None, None) => Err(LogError::UnknownRun { run: run.clone() }.into()),
     }
+}
+
+/// The newest run of this workflow on this target that has left something changed, with the steps whose undo
+/// is pending. A run that succeeded has left nothing, so only its last event is read; a run that cannot be read
+/// is passed over, because nothing can be said of it.
+///
+/// # Errors
+/// What the log says.
+pub fn left_changed(
+    log: &dyn EventLog,
+    workflow: &str,
+    target: Option<&str>,
+) -> Result<Option<(RunId, Vec<StepId>)>, LogError> {
+    for row in log.runs()? {
+        if !row.run.as_str().starts_with(workflow) || succeeded(log, &row) {
+            continue;
+        }
+        let Ok(state) = replay(log, &row.run) else {
+            continue;
+        };
+        let there = state.plan.target.as_ref().map(|target| &*target.name) == target;
+        if state.plan.workflow.as_str() != workflow || !there {
+            continue;
+        }
+        let pending: Vec<StepId> = pending_undos(&state).map(|step| step.id.clone()).collect();
+        if !pending.is_empty() {
+            return Ok(Some((row.run, pending)));
+        }
+    }
+    Ok(None)
+}
+
+fn succeeded(log: &dyn EventLog, row: &RunSummaryRow) -> bool {
+    let mut succeeded = false;
+    let read = log.replay(&row.run, row.last, &mut |envelope| {
+        succeeded = matches!(
+            envelope.event,
+            Event::RunFinished {
+                outcome: RunOutcome::Succeeded
+            }
+        );
+        ControlFlow::Continue(())
+    });
+    read.is_ok() && succeeded
 }
 
 /// The stored runs, the newest first.

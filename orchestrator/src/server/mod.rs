@@ -12,7 +12,7 @@ mod serve;
 mod watched;
 
 pub use client::{Client, Error as ClientError};
-pub use history::{Unreadable, list, newest_first, replay};
+pub use history::{Unreadable, left_changed, list, newest_first, replay};
 pub use protocol::{Approval, Asked, Hello, Item, Refusal};
 pub use serve::{Served, serve};
 pub use watched::Broadcast;

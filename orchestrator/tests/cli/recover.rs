@@ -95,6 +95,41 @@ fn a_killed_run_is_no_obstacle_to_a_new_one() {
 }
 
 #[test]
+fn a_change_that_was_not_put_back_is_in_the_way_of_a_new_run() {
+    let place = Place::new();
+    place.workflow(
+        "w",
+        "steps:
+  - id: change
+    uses: shell
+    with: {run: \"echo changed > world\"}
+    undo: {on: always, with: {run: \"echo as before > world\"}}
+  - id: look
+    uses: shell
+    needs: [change]
+    with: {run: \"test -e go || exec sleep 60\"}
+",
+    );
+    let world = || std::fs::read_to_string(place.path().join("world")).unwrap();
+    place.start(&["run", "w"], starts("look")).kill();
+    assert_eq!(world(), "changed\n");
+    let refused = place.run(&["run", "w"]);
+    assert_eq!(refused.code(), 2);
+    assert!(
+        refused
+            .stderr()
+            .contains("has not put back what it changed in `change`")
+            && refused.stderr().contains("flowctl resume w-"),
+        "{}",
+        refused.stderr()
+    );
+    place.write("go", "");
+    assert_eq!(place.run(&["resume", "--quiet"]).code(), 0);
+    assert_eq!(world(), "as before\n");
+    assert_eq!(place.run(&["run", "w", "--quiet"]).code(), 0);
+}
+
+#[test]
 fn a_failed_run_tries_again_what_failed() {
     let place = Place::new();
     place.workflow(

@@ -101,6 +101,29 @@ fn what_a_running_step_prints_is_seen() {
 }
 
 #[test]
+fn what_a_cancelled_step_printed_is_kept() {
+    let place = Place::new();
+    place.workflow(
+        "w",
+        "steps:\n  - {id: long, uses: shell, with: {run: \"mkfifo pipe; echo begun; cat pipe\"}}\n",
+    );
+    let running = place.start(&["run", "w"], starts("long"));
+    // It is open for writing once the step has printed and reads from it.
+    while !place.path().join("pipe").exists() {
+        std::thread::yield_now();
+    }
+    let held = std::fs::OpenOptions::new()
+        .write(true)
+        .open(place.path().join("pipe"))
+        .unwrap();
+    assert_eq!(place.run(&["cancel"]).code(), 0);
+    assert_eq!(running.end(), 4);
+    drop(held);
+    assert_eq!(place.status()["steps"][0]["state"], "cancelled");
+    assert_eq!(place.run(&["logs", "latest", "long"]).stdout(), "begun\n");
+}
+
+#[test]
 fn a_second_run_is_refused_and_the_holder_named() {
     let place = place();
     let running = place.start(&["run", "w"], starts("long"));

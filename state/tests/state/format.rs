@@ -64,7 +64,11 @@ fn every_event() -> Vec<Event> {
             retry_in: None,
             evidence: Vec::new(),
         },
-        Event::StepCancelled { step: id("load") },
+        Event::StepCancelled {
+            step: id("load"),
+            failure: None,
+            evidence: Vec::new(),
+        },
         Event::StepRechecked {
             step: id("deploy"),
             holds: false,

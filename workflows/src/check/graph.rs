@@ -14,7 +14,7 @@ use crate::model::Need;
 
 /// The steps by index into [`Draft::steps`] and what each needs.
 pub(crate) struct Graph {
-    index: IndexMap<String, usize>,
+    index: IndexMap<StepId, usize>,
     needs: Vec<Vec<usize>>,
     teardown: Vec<bool>,
     /// Not all that these need is known, so anything may be upstream of them.
@@ -25,11 +25,11 @@ pub(crate) struct Graph {
 
 /// Reads `needs:`, fills it into the steps and reports circles.
 pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph {
-    let index: IndexMap<String, usize> = draft
+    let index: IndexMap<StepId, usize> = draft
         .steps
         .iter()
         .enumerate()
-        .map(|(at, step)| (step.spec.id.to_string(), at))
+        .map(|(at, step)| (step.spec.id.clone(), at))
         .collect();
     let teardown: Vec<bool> = draft.steps.iter().map(|step| step.teardown).collect();
     let mut needs: Vec<Vec<usize>> = vec![Vec::new(); draft.steps.len()];
@@ -37,8 +37,8 @@ pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph 
     for (at, step) in draft.steps.iter_mut().enumerate() {
         for (number, (name, is)) in std::mem::take(&mut step.needs).into_iter().enumerate() {
             let place = || step.at(&["needs", &number.to_string()]);
-            match (index.get(&name), StepId::new(name.as_str())) {
-                (Some(needed), _) if teardown[*needed] && !step.teardown => {
+            match index.get_key_value(name.as_str()) {
+                Some((_, needed)) if teardown[*needed] && !step.teardown => {
                     let problem = Diagnostic::new(
                         code::NEEDS_TEARDOWN,
                         format!("`{name}` runs in teardown, after all other steps"),
@@ -49,14 +49,17 @@ pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph 
                             .help("move one of the two steps"),
                     );
                 }
-                (Some(needed), Ok(id)) => {
+                Some((id, needed)) => {
                     needs[at].push(*needed);
-                    step.spec.needs.push(Need { step: id, is });
+                    step.spec.needs.push(Need {
+                        step: id.clone(),
+                        is,
+                    });
                 }
                 _ if draft.lost_steps.contains(&name) => open[at] = true,
                 _ => {
                     // What was probably meant counts as needed, so that one slip is one diagnostic.
-                    match nearest(&name, index.keys().map(String::as_str))
+                    match nearest(&name, index.keys().map(StepId::as_str))
                         .and_then(|near| index.get(near))
                     {
                         Some(near) if *near != at && (step.teardown || !teardown[*near]) => {
@@ -69,7 +72,7 @@ pub(super) fn build(draft: &mut Draft, problems: &mut Vec<Diagnostic>) -> Graph 
                     problems.push(
                         problem
                             .at(place(), "needed here")
-                            .maybe_help(suggest(&name, index.keys().map(String::as_str))),
+                            .maybe_help(suggest(&name, index.keys().map(StepId::as_str))),
                     );
                 }
             }
@@ -113,7 +116,7 @@ impl Graph {
 
     /// Every step's name.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.index.keys().map(String::as_str)
+        self.index.keys().map(StepId::as_str)
     }
 
     fn report_circles(&self, draft: &Draft, problems: &mut Vec<Diagnostic>) {

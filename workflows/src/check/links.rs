@@ -94,7 +94,7 @@ fn inner_proves(
     for entry in node.entries() {
         let values =
             std::iter::once(&*entry.value).chain(entry.value.items().iter().map(|item| &**item));
-        if entry.key == "proves" {
+        if &*entry.key == "proves" {
             for value in values {
                 let Some(name) = value
                     .text()

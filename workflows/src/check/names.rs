@@ -279,7 +279,7 @@ impl Names<'_> {
             Content::List(items) => items
                 .iter()
                 .for_each(|item| self.templates_below(item, step, site)),
-            Content::Map(entries) if !matches!(&entries[..], [only] if only.key == "secret") => {
+            Content::Map(entries) if !matches!(&entries[..], [only] if &*only.key == "secret") => {
                 entries
                     .iter()
                     .for_each(|entry| self.templates_below(&entry.value, step, site));

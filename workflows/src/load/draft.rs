@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     pub(crate) schedule: Option<(Schedule, Place, Place)>,
     pub(crate) timeout: Option<Span>,
     pub(crate) teardown_timeout: Option<Span>,
-    /// All steps, those of `finally:` last.
+    /// All steps, those of `finally:` after the others.
     pub(crate) steps: Vec<DraftStep>,
     /// Ids of steps that cannot be read.
     pub(crate) lost_steps: HashSet<String>,
@@ -171,7 +171,9 @@ impl Assembly<'_> {
             }
         }
         for section in ["steps", "finally"] {
-            for (index, value) in list(take(section)) {
+            let steps = list(take(section));
+            self.draft.steps.reserve_exact(steps.len());
+            for (index, value) in steps {
                 self.step(&part, section, index, value);
             }
         }
@@ -331,7 +333,7 @@ fn object(value: Option<Value>) -> serde_json::Map<String, Value> {
     }
 }
 
-fn list(value: Option<Value>) -> impl Iterator<Item = (usize, Value)> {
+fn list(value: Option<Value>) -> impl ExactSizeIterator<Item = (usize, Value)> {
     let items = match value {
         Some(Value::Array(items)) => items,
         _ => Vec::new(),
@@ -342,13 +344,7 @@ fn list(value: Option<Value>) -> impl Iterator<Item = (usize, Value)> {
 fn key_place(part: &Part, section: &str, key: &str) -> Place {
     let entry = part.node.get(section).and_then(|node| node.entry(key));
     entry
-        .map_or(
-            Spot {
-                offset: 0,
-                length: 0,
-            },
-            |entry| entry.spot,
-        )
+        .map_or(Spot::new(0, 0), |entry| entry.spot)
         .place(&part.source)
 }
 
@@ -358,9 +354,5 @@ fn item_place(part: &Part, section: &str, index: usize) -> Place {
         .get(section)
         .and_then(|node| node.items().get(index));
     let spot = item.map(|item| item.get("id").map_or(item.spot, |id| id.spot));
-    spot.unwrap_or(Spot {
-        offset: 0,
-        length: 0,
-    })
-    .place(&part.source)
+    spot.unwrap_or(Spot::new(0, 0)).place(&part.source)
 }

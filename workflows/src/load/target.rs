@@ -135,7 +135,7 @@ impl Reader<'_> {
             Content::Map(entries) => {
                 let fields = entries
                     .iter()
-                    .map(|entry| (entry.key.clone(), self.expand(&entry.value)));
+                    .map(|entry| (entry.key.to_string(), self.expand(&entry.value)));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
             Content::Null | Content::Bool(_) | Content::Number(_) => node.to_json(),

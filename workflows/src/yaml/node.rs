@@ -9,20 +9,40 @@ use crate::place::{Place, SourceText};
 /// A range of bytes in the file that the tree was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spot {
-    /// Where it begins.
-    pub(crate) offset: usize,
-    /// How long it is.
-    pub(crate) length: usize,
+    offset: u32,
+    length: u32,
 }
 
 impl Spot {
+    /// The range from `offset` on. A file is far shorter than what fits here: the reader's budget sees to it.
+    #[must_use]
+    pub(crate) fn new(offset: usize, length: usize) -> Self {
+        let fit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            offset: fit(offset),
+            length: fit(length),
+        }
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub(crate) fn offset(self) -> usize {
+        self.offset as usize
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub(crate) fn length(self) -> usize {
+        self.length as usize
+    }
+
     /// The same range with its file.
     #[must_use]
     pub(crate) fn place(self, source: &Arc<SourceText>) -> Place {
         Place {
             source: Arc::clone(source),
-            offset: self.offset,
-            length: self.length,
+            offset: self.offset(),
+            length: self.length(),
         }
     }
 }
@@ -57,7 +77,7 @@ pub(crate) enum Content {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Entry {
     /// The key.
-    pub(crate) key: String,
+    pub(crate) key: Box<str>,
     /// Where the key stands.
     pub(crate) spot: Spot,
     /// The value.
@@ -95,7 +115,7 @@ impl Node {
     /// The entry of a mapping.
     #[must_use]
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries().iter().find(|entry| entry.key == key)
+        self.entries().iter().find(|entry| &*entry.key == key)
     }
 
     /// The value of a key, if it is a mapping that has it.
@@ -144,7 +164,7 @@ impl Node {
             Content::Map(entries) => {
                 let pairs = entries
                     .iter()
-                    .map(|entry| (entry.key.clone(), entry.value.to_json()));
+                    .map(|entry| (entry.key.to_string(), entry.value.to_json()));
                 Value::Object(pairs.collect::<Map<String, Value>>())
             }
         }

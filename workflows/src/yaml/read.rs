@@ -103,10 +103,7 @@ impl<'a> Reader<'a> {
         }
         Ok(root.unwrap_or_else(|| {
             Arc::new(Node {
-                spot: Spot {
-                    offset: 0,
-                    length: 0,
-                },
+                spot: Spot::new(0, 0),
                 content: Content::Null,
             })
         }))
@@ -121,7 +118,7 @@ impl<'a> Reader<'a> {
                     .byte_offset()
                     .unwrap_or(0)
                     .min(self.source.text().len());
-                let spot = Spot { offset, length: 0 };
+                let spot = Spot::new(offset, 0);
                 let problem = Diagnostic::new(
                     code::YAML_SYNTAX,
                     format!("this is not YAML: {}", error.info()),
@@ -201,6 +198,7 @@ impl<'a> Reader<'a> {
         loop {
             let (event, span) = self.next(events)?;
             if matches!(event, Event::MappingEnd) {
+                entries.shrink_to_fit();
                 return Ok((entries, span));
             }
             let spot = self.spot(span);
@@ -238,7 +236,11 @@ impl<'a> Reader<'a> {
                 continue;
             }
             seen.insert(key.clone(), spot);
-            entries.push(Entry { key, spot, value });
+            entries.push(Entry {
+                key: key.into(),
+                spot,
+                value,
+            });
         }
     }
 
@@ -329,10 +331,7 @@ impl<'a> Reader<'a> {
             .text()
             .get(start..end)
             .map_or(end - start, |text| text.trim_end().len());
-        Spot {
-            offset: start,
-            length: trimmed,
-        }
+        Spot::new(start, trimmed)
     }
 
     /// From the start of a collection to the end of its first line, or of itself if that comes first.
@@ -340,14 +339,11 @@ impl<'a> Reader<'a> {
         let end = end
             .end
             .byte_offset()
-            .unwrap_or(start.offset)
-            .clamp(start.offset, self.source.text().len());
-        let text = self.source.text().get(start.offset..end).unwrap_or("");
+            .unwrap_or(start.offset())
+            .clamp(start.offset(), self.source.text().len());
+        let text = self.source.text().get(start.offset()..end).unwrap_or("");
         let line = text.split('\n').next().unwrap_or("").trim_end();
-        Spot {
-            offset: start.offset,
-            length: line.len(),
-        }
+        Spot::new(start.offset(), line.len())
     }
 }
 

@@ -89,7 +89,7 @@ fn everything_arrives_where_it_belongs() {
     assert_eq!(seed.needs[1].is, [Outcome::Failed, Outcome::Skipped]);
     assert_eq!(
         (
-            seed.retry.attempts,
+            seed.retry.as_ref().unwrap().attempts,
             seed.gate,
             seed.expect.len(),
             seed.proves[0].as_str()

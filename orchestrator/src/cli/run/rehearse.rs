@@ -91,7 +91,7 @@ fn planned<'a>(
         .as_str()
         .split_once('[')
         .map_or(step.id.as_str(), |(base, _)| base);
-    let context = match &step.item {
+    let context = match step.item.as_deref() {
         Some((name, item)) => context.clone().with(name.clone(), item.clone()),
         None => context.clone(),
     };

@@ -5,7 +5,7 @@ use flowctl_workflows::policy::{Backoff, Jitter, OnFailure, RetryPolicy, Span, U
 use flowctl_workflows::result::{ErrorClass, Outcome, Verdict};
 
 use super::simulation::{Simulation, needs, plan, step};
-use crate::engine::{Command, Input};
+use crate::engine::{Command, Input, pending_undos};
 
 fn begin(steps: Vec<flowctl_workflows::plan::PlanStep>) -> Simulation {
     let mut simulation = Simulation::new(plan(steps), 64, &[]);
@@ -133,7 +133,7 @@ fn a_handler_runs_only_on_the_outcome_it_asks_for() {
 #[test]
 fn only_retried_classes_are_retried_and_only_so_often() {
     let mut first = step("a", &[]);
-    first.retry = RetryPolicy {
+    first.retry = Some(Box::new(RetryPolicy {
         attempts: 3,
         backoff: Backoff {
             initial: Span::from_millis(10),
@@ -142,7 +142,7 @@ fn only_retried_classes_are_retried_and_only_so_often() {
             jitter: Jitter::Full,
         },
         ..RetryPolicy::default()
-    };
+    }));
     let mut s = begin(vec![first.clone()]);
     s.fail("a", ErrorClass::Transient);
     assert_eq!(
@@ -297,7 +297,7 @@ fn teardown_runs_after_a_failure_and_does_not_hide_it() {
 fn undos_run_in_reverse_order_before_finally() {
     let undoable = |id: &str, needs: &[u32], on| {
         let mut step = step(id, needs);
-        step.undo = Some(UndoPlan { on, by: None });
+        step.undo = Some(Box::new(UndoPlan { on, by: None }));
         step
     };
     let mut cleanup = step("cleanup", &[]);
@@ -341,6 +341,32 @@ fn undos_run_in_reverse_order_before_finally() {
             "finish Failed"
         ]
     );
+}
+
+#[test]
+fn an_undo_is_pending_until_it_is_done() {
+    let mut step = step("a", &[]);
+    step.undo = Some(Box::new(UndoPlan {
+        on: UndoWhen::Always,
+        by: None,
+    }));
+    let pending = |s: &Simulation| pending_undos(&s.state).count();
+    let mut s = begin(vec![step]);
+    assert_eq!(pending(&s), 1, "an attempt may have changed something");
+    s.succeed("a");
+    assert_eq!(pending(&s), 1);
+    let mut failed = s.clone();
+    failed.input(Input::UndoFailed {
+        step: 0,
+        failure: super::simulation::failure(ErrorClass::Permanent),
+    });
+    assert!(failed.finished());
+    assert_eq!(pending(&failed), 1, "the run is over, the change is not");
+    s.input(Input::UndoSucceeded {
+        step: 0,
+        detail: "put back".into(),
+    });
+    assert_eq!(pending(&s), 0);
 }
 
 #[test]

@@ -53,10 +53,10 @@ fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
             needs.sort_unstable();
             needs.dedup();
             let mut step = step(&format!("s{place}"), &needs);
-            step.retry = RetryPolicy {
+            step.retry = Some(Box::new(RetryPolicy {
                 attempts: shape.attempts,
                 ..RetryPolicy::default()
-            };
+            }));
             if shape.locked {
                 step.locks = vec![("l".into(), 1)];
             }

@@ -77,6 +77,7 @@ impl Conditions for Literal {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Simulation {
     pub(super) dag: Dag,
     pub(super) state: RunState,
@@ -244,7 +245,7 @@ fn line(event: &Event) -> String {
                 .collect();
             format!("skip {step} {}", words.join(" "))
         }
-        Event::StepCancelled { step } => format!("cancel {step}"),
+        Event::StepCancelled { step, .. } => format!("cancel {step}"),
         Event::ApprovalGranted { step, by } => format!("approve {step} {by}"),
         Event::UndoStarted { step, attempt } => format!("undo {step} {attempt}"),
         Event::StepUndone { step, .. } => format!("undone {step}"),

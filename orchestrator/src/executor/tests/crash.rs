@@ -59,10 +59,12 @@ async fn run_with_fault(
         Err(Error::Log(_)) => {
             let log = Arc::new(log.reopened());
             let env = environment(&log, name, directory.path());
-            let executor = if log.read(&run).is_ok_and(|events| !events.is_empty()) {
-                Executor::resume(env, &run, None).await
-            } else {
-                Executor::start(env, run, plan(steps), 8, vec![]).await
+            let stored = log
+                .read(&run)
+                .map(|events| RunState::replay(&run, &events).unwrap());
+            let executor = match stored {
+                Ok(state) => Executor::resume(env, state, None).await,
+                Err(_) => Executor::start(env, run, plan(steps), 8, vec![]).await,
             };
             match executor {
                 Ok(executor) => (executor.run(&mut Silent).await.unwrap().state, true),

@@ -34,7 +34,7 @@ async fn a_transient_failure_is_tried_again_and_stays_visible() {
 async fn an_attempt_that_takes_too_long_times_out() {
     let mut a = step("a", &[], json!({"takes": 100}));
     a.timeout = Some(Span::from_secs(10));
-    a.retry.attempts = 1;
+    a.retry = None;
     let state = run("limits-timeout", plan(vec![a])).await;
     let failure = &state.record("a").unwrap().failures[0].failure;
     assert_eq!(
@@ -47,10 +47,10 @@ async fn an_attempt_that_takes_too_long_times_out() {
 #[tokio::test(start_paused = true)]
 async fn the_runs_timeout_cancels_and_undoes() {
     let mut a = step("a", &[], json!({}));
-    a.undo = Some(UndoPlan {
+    a.undo = Some(Box::new(UndoPlan {
         on: UndoWhen::Failure,
         by: None,
-    });
+    }));
     let mut plan = plan(vec![
         a,
         step("b", &[0], json!({"takes": 1000})),
@@ -103,7 +103,7 @@ async fn a_cancel_is_prompt_and_a_second_one_leaves_the_run_to_be_resumed() {
     steer.await.unwrap();
     assert!(ended.abandoned);
     assert_eq!(ended.state.record("a").unwrap().state, StepState::Cancelled);
-    let resumed = Executor::resume(env, &id, None)
+    let resumed = Executor::resume(env, ended.state, None)
         .await
         .unwrap()
         .run(&mut Silent)

@@ -83,11 +83,11 @@ async fn a_step_that_proves_something_succeeds_with_the_verdict_that_it_measured
 #[tokio::test(start_paused = true)]
 async fn a_postcondition_that_does_not_hold_fails_the_step() {
     let mut a = step("a", &[], json!({}));
-    a.verify = Some(Probe {
+    a.verify = Some(Box::new(Probe {
         kind: "scripted".into(),
         with: json!({"output": {"rows": 0}}),
         expect: vec!["rows == params.n".into()],
-    });
+    }));
     let state = run("results-verify", plan(vec![a])).await;
     let failure = &state.record("a").unwrap().failures[0].failure;
     assert_eq!(failure.code, "verify.false");
@@ -140,13 +140,13 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
         let mut a = step("a", &[], json!({}));
         // The scripted kind fails attempts up to `fail`, so a probe by the name of attempt 1 fails on resume
         // only when it is told to.
-        a.verify = Some(Probe {
+        a.verify = Some(Box::new(Probe {
             kind: "scripted".into(),
             with: json!({"output": {"ok": "{{ flowctl.ok }}"}, "checkpoints": true}),
             expect: vec!["ok".into()],
-        });
+        }));
         let mut failing = step("c", &[1], json!({"fail": 1}));
-        failing.retry.attempts = 1;
+        failing.retry = None;
         let plan = plan(vec![
             a,
             step("b", &[0], json!({})),
@@ -162,13 +162,14 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
         let first = Executor::start(with_facts(true), id.clone(), plan, 8, vec![])
             .await
             .unwrap();
+        let ended = first.run(&mut Silent).await.unwrap().state;
         assert_eq!(
-            first.run(&mut Silent).await.unwrap().state.phase,
+            ended.phase,
             Phase::Finished {
                 outcome: RunOutcome::Failed
             }
         );
-        let resumed = Executor::resume(with_facts(probe_fails == 0), &id, None)
+        let resumed = Executor::resume(with_facts(probe_fails == 0), ended, None)
             .await
             .unwrap();
         let attempts = |step: &str| resumed.state().record(step).unwrap().attempts;

@@ -176,10 +176,10 @@ pub(super) fn step(id: &str, needs: &[u32], with: Value) -> PlanStep {
                 is: vec![],
             })
             .collect(),
-        retry: RetryPolicy {
+        retry: Some(Box::new(RetryPolicy {
             attempts: 3,
             ..RetryPolicy::default()
-        },
+        })),
         ..PlanStep::new(StepId::new(id).unwrap(), Role::Kind("scripted".into()))
     }
 }

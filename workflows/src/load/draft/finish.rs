@@ -15,8 +15,9 @@ impl Draft {
     ) -> Option<Workflow> {
         let name = self.name?;
         let metadata = self.metadata?;
-        let (finally, steps): (Vec<DraftStep>, Vec<DraftStep>) =
-            self.steps.into_iter().partition(|step| step.teardown);
+        let mut steps = self.steps;
+        let finally = steps.split_off(steps.partition_point(|step| !step.teardown));
+        // Collected in place, and each tree is dropped with its step.
         let specs = |steps: Vec<DraftStep>| steps.into_iter().map(|step| step.spec).collect();
         Some(Workflow {
             title: metadata.title.unwrap_or_else(|| name.to_string()),

@@ -13,6 +13,7 @@ use crate::ids::StepId;
 use crate::load::parts::Part;
 use crate::model::{ApprovalSpec, Foreach, Items, ProbeSpec, StepSpec, UndoSpec};
 use crate::place::Place;
+use crate::policy::RetryPolicy;
 use crate::result::Outcome;
 use crate::yaml::Node;
 
@@ -34,26 +35,28 @@ pub(super) fn convert(
         objective: document.objective,
         with: with(document.with),
         needs: Vec::new(),
-        foreach: document.foreach.map(|foreach| Foreach {
-            items: match foreach.items {
-                ItemsDocument::List(items) => Items::List(items),
-                ItemsDocument::Expression(text) => Items::Expression(text),
-            },
-            name: foreach.name.unwrap_or_else(|| "item".to_owned()),
-            key: foreach.key,
-            max_parallel: foreach.max_parallel,
+        foreach: document.foreach.map(|foreach| {
+            Box::new(Foreach {
+                items: match foreach.items {
+                    ItemsDocument::List(items) => Items::List(items),
+                    ItemsDocument::Expression(text) => Items::Expression(text),
+                },
+                name: foreach.name.unwrap_or_else(|| "item".to_owned()),
+                key: foreach.key,
+                max_parallel: foreach.max_parallel,
+            })
         }),
         when: document.when,
         expect: document.expect.into_vec(),
-        retry: document.retry,
+        retry: (document.retry != RetryPolicy::default()).then(|| Box::new(document.retry)),
         timeout: document.timeout,
         on_failure: document.on_failure,
         locks: match document.locks {
             LocksDocument::Names(names) => names.into_iter().map(|name| (name, 1)).collect(),
             LocksDocument::Counts(counts) => counts.into_iter().collect(),
         },
-        undo: document.undo.map(|undo| undo_spec(undo, &uses)),
-        verify: document.verify.map(|verify| probe(verify, &uses)),
+        undo: document.undo.map(|undo| Box::new(undo_spec(undo, &uses))),
+        verify: document.verify.map(|verify| Box::new(probe(verify, &uses))),
         gate: document.gate,
         approval: document.approval.map(|approval| ApprovalSpec {
             message: approval.message,

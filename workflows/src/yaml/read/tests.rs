@@ -23,11 +23,7 @@ fn values_keep_their_types_order_and_places() {
         root.to_json(),
         json!({"b": [1, "x", 2.5], "a": {"c": null, "d": "yes"}, "k": "5"})
     );
-    let keys: Vec<&str> = root
-        .entries()
-        .iter()
-        .map(|entry| entry.key.as_str())
-        .collect();
+    let keys: Vec<&str> = root.entries().iter().map(|entry| &*entry.key).collect();
     assert_eq!(keys, ["b", "a", "k"]);
     assert_eq!(root.follow(["b", "1"]).spot.place(&source).text(), "'x'");
     assert_eq!(
