@@ -94,6 +94,7 @@ impl Registry {
         use crate::kinds::*;
         Self::of(vec![
             KindEntry::of::<flux_release::FluxRelease>(),
+            KindEntry::of::<alert_fires::AlertFires>(),
             KindEntry::of::<approval::Approval>(),
             KindEntry::of::<kube_apply::KubeApply>(),
             KindEntry::of::<kube_delete::KubeDelete>(),

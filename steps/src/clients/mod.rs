@@ -1,5 +1,6 @@
 //! The clients of one target, built once for a run and connected when first used.
 
+pub mod alertmanager;
 pub mod endpoint;
 pub mod http;
 pub mod kube;

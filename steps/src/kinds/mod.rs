@@ -1,6 +1,7 @@
 //! The step kinds, one file each, all of one shape: what it says of itself, its parameters, its
 //! output, the step, then pure request building and classification, then tests.
 
+pub mod alert_fires;
 pub mod approval;
 pub mod flux_release;
 pub mod http_check;

@@ -14,9 +14,12 @@ use super::TestContext;
 /// The password that it asks for, by the name `PASSWORD`.
 pub(crate) const SECRET: &str = "hunter2-and-more";
 
+/// Status and body, by path and query.
+type Answers = HashMap<(String, String), (u16, Value)>;
+
 /// The server. Clones are the same one.
 #[derive(Clone, Default)]
-pub(crate) struct FakeMonitoring(Arc<Mutex<HashMap<(String, String), (u16, Value)>>>);
+pub(crate) struct FakeMonitoring(Arc<Mutex<Answers>>);
 
 impl FakeMonitoring {
     /// Starts it inside the current runtime and returns its address.
@@ -71,7 +74,7 @@ impl FakeMonitoring {
         );
     }
 
-    fn answers_of(&self) -> MutexGuard<'_, HashMap<(String, String), (u16, Value)>> {
+    fn answers_of(&self) -> MutexGuard<'_, Answers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
