@@ -26,9 +26,10 @@ const SCROLL: usize = 100;
 /// How often at most the picture is drawn anew.
 const DRAW: Duration = Duration::from_millis(100);
 
-/// Draws on standard error.
+/// Draws on a terminal.
 pub struct Human {
     paint: Paint,
+    width: usize,
     screen: MultiProgress,
     lines: Vec<ProgressBar>,
     total: ProgressBar,
@@ -40,10 +41,16 @@ pub struct Human {
 }
 
 impl Human {
-    /// An empty picture.
+    /// An empty picture on standard error.
     #[must_use]
     pub fn new(paint: Paint) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let width = crate::cli::output::width();
+        Self::on_target(ProgressDrawTarget::stderr_with_hz(10), width, paint)
+    }
+
+    /// An empty picture on a terminal that is so many characters wide.
+    pub(super) fn on_target(target: ProgressDrawTarget, width: usize, paint: Paint) -> Self {
+        let screen = MultiProgress::with_draw_target(target);
         let total = screen.add(ProgressBar::new(0));
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
         total.set_style(
@@ -53,6 +60,7 @@ impl Human {
         );
         Self {
             paint,
+            width,
             screen,
             lines: Vec::new(),
             total,
@@ -124,7 +132,6 @@ impl Human {
                 | StepState::Cancelled => ended += 1,
             }
         }
-        let width = usize::from(self.screen_width());
         self.fit(running.len().min(LINES));
         for (line, (place, text)) in self.lines.iter().zip(&running) {
             let id = &state.plan.steps[*place as usize].id;
@@ -133,7 +140,9 @@ impl Human {
                     .get(place)
                     .map_or(Duration::ZERO, |since| now - *since),
             );
-            let room = width.saturating_sub(id.as_str().chars().count() + ran.len() + 6);
+            let room = self
+                .width
+                .saturating_sub(id.as_str().chars().count() + ran.len() + 6);
             let text = shorten(text, room.max(10));
             line.set_message(format!(
                 "  {} {} {}",
@@ -144,7 +153,7 @@ impl Human {
         }
         let more = match running.len().saturating_sub(LINES) {
             0 => String::new(),
-            more => format!(", {more} of them not shown"),
+            more => format!(" ({more} hidden)"),
         };
         let phase = match (state.phase, &state.cancelled_by) {
             (_, Some(_)) => " cancelling,",
@@ -159,10 +168,6 @@ impl Human {
             running.len(),
             elapsed(now - self.began)
         ));
-    }
-
-    fn screen_width(&self) -> u16 {
-        u16::try_from(crate::cli::output::width()).unwrap_or(100)
     }
 
     /// Makes or drops lines until there are so many.

@@ -10,6 +10,9 @@ mod narrative;
 mod paint;
 mod plain;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 
 use flowctl_state::event::Envelope;

@@ -1,0 +1,171 @@
+//! The picture, drawn on a terminal in memory.
+
+use std::time::Duration;
+
+use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome};
+use flowctl_state::run_state::RunState;
+use flowctl_workflows::plan::{Plan, PlanStep, Role};
+use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::{ErrorClass, Failure};
+use flowctl_workflows::{RunId, StepId, WorkflowName};
+use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use jiff::Timestamp;
+
+use super::{Human, Paint};
+use crate::executor::{Live, Reporter};
+
+/// A run and the picture of it.
+struct Scene {
+    state: RunState,
+    human: Human,
+    terminal: InMemoryTerm,
+}
+
+fn id(name: &str) -> StepId {
+    StepId::new(name).unwrap()
+}
+
+fn envelope(seq: u64, event: Event) -> Envelope {
+    Envelope {
+        format: FORMAT,
+        run: RunId::new("w-1").unwrap(),
+        seq,
+        epoch: 1,
+        at: Timestamp::UNIX_EPOCH,
+        prev: String::new(),
+        event,
+    }
+}
+
+impl Scene {
+    fn new(steps: usize) -> Self {
+        let plan = Plan {
+            workflow: WorkflowName::new("w").unwrap(),
+            title: "A workflow".into(),
+            directory: None,
+            params: serde_json::Map::new(),
+            target: None,
+            objectives: vec![],
+            criteria: vec![],
+            locks: vec![],
+            timeout: None,
+            teardown_timeout: Span::from_secs(60),
+            steps: (0..steps)
+                .map(|at| PlanStep::new(id(&format!("s{at}")), Role::Kind("shell".into())))
+                .collect(),
+            files: vec![],
+        };
+        let first = Event::RunStarted {
+            plan: std::sync::Arc::new(plan),
+            jobs: 64,
+            only: vec![],
+            flowctl: "0.1.0".into(),
+        };
+        let terminal = InMemoryTerm::new(40, 70);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        Self {
+            state: RunState::start(&envelope(0, first)).unwrap(),
+            human: Human::on_target(target, 70, Paint { color: false }),
+            terminal,
+        }
+    }
+
+    fn happens(&mut self, event: Event) {
+        let envelope = envelope(self.state.next_seq, event);
+        self.state.apply(&envelope).unwrap();
+        self.human.on(&envelope, &self.state, &Live::default());
+    }
+
+    fn starts(&mut self, step: &str, attempt: u32) {
+        self.happens(Event::StepStarted {
+            step: id(step),
+            attempt,
+        });
+    }
+
+    /// What stands on the terminal after the next tick.
+    async fn after(&mut self, time: Duration, doing: &[(u32, &str)]) -> String {
+        tokio::time::advance(time).await;
+        let doing = doing.iter().map(|(step, what)| (*step, what.to_string()));
+        self.human.tick(&self.state, &Live::of(doing));
+        self.terminal.contents()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_step_has_its_line_and_the_whole_a_bar() {
+    let mut scene = Scene::new(4);
+    scene.starts("s0", 1);
+    scene.happens(Event::StepSucceeded {
+        step: id("s0"),
+        attempt: 1,
+        output: serde_json::Value::Null,
+        findings: vec![],
+        evidence: vec![],
+    });
+    scene.starts("s1", 1);
+    scene.starts("s2", 1);
+    scene.happens(Event::StepFailed {
+        step: id("s2"),
+        attempt: 1,
+        failure: Failure {
+            class: ErrorClass::Transient,
+            code: "x".into(),
+            message: "no answer".into(),
+            help: None,
+        },
+        retry_in: Some(1000),
+        evidence: vec![],
+    });
+    let picture = scene
+        .after(
+            Duration::from_secs(75),
+            &[(
+                1,
+                "2 of 3 pods are ready, and this text goes on beyond the edge",
+            )],
+        )
+        .await;
+    insta::assert_snapshot!(picture);
+    scene.starts("s2", 2);
+    let picture = scene.after(Duration::from_secs(5), &[]).await;
+    assert!(picture.contains("s2 5.0s attempt 2"), "{picture}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_running_steps_do_not_fill_the_screen() {
+    let mut scene = Scene::new(30);
+    for step in 0..30 {
+        scene.starts(&format!("s{step}"), 1);
+    }
+    let picture = scene.after(Duration::from_secs(1), &[]).await;
+    let lines = picture
+        .lines()
+        .filter(|line| line.starts_with("  s"))
+        .count();
+    assert_eq!(lines, 12, "{picture}");
+    assert!(
+        picture.contains("0/30 steps, 30 running (18 hidden), 1.0s"),
+        "{picture}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_picture_goes_and_what_happened_stays() {
+    let mut scene = Scene::new(1);
+    scene.starts("s0", 1);
+    scene.after(Duration::from_secs(1), &[]).await;
+    scene.happens(Event::CancelRequested { by: "ada".into() });
+    let picture = scene.after(Duration::from_secs(1), &[]).await;
+    assert!(picture.contains("cancelling"), "{picture}");
+    scene.happens(Event::StepCancelled {
+        step: id("s0"),
+        failure: None,
+        evidence: vec![],
+    });
+    scene.happens(Event::RunFinished {
+        outcome: RunOutcome::Cancelled,
+    });
+    drop(scene.human);
+    insta::assert_snapshot!(scene.terminal.contents());
+}
