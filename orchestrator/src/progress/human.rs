@@ -52,7 +52,7 @@ impl Human {
     pub(super) fn on_target(target: ProgressDrawTarget, width: usize, paint: Paint) -> Self {
         let screen = MultiProgress::with_draw_target(target);
         let total = screen.add(ProgressBar::new(0));
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
         total.set_style(
             style
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
