@@ -151,12 +151,15 @@ pub enum Event {
         /// Which try at undoing, from 1.
         attempt: u32,
     },
-    /// A step's effect was taken back, so the step is unfinished again.
+    /// A step's effect was taken back, so the step is unfinished again; or there was nothing to take back.
     StepUndone {
         /// Which step.
         step: StepId,
         /// What was put back, for the report.
         detail: String,
+        /// There was nothing to put back, so the step stays as it is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nothing: bool,
     },
     /// A step's effect could not be taken back.
     UndoFailed {

@@ -87,6 +87,8 @@ pub struct StepRecord {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
+    /// What an attempt wrote down last, as long as it was not undone: the undo goes by it.
+    pub handle: Option<Box<Value>>,
     /// What its last successful attempt came to.
     pub result: Option<Box<StepResult>>,
     /// Every attempt that failed or was stopped, oldest first.
@@ -432,6 +434,7 @@ impl StepRecord {
                 },
             ) if attempt == running => {
                 *slot = Some(Box::new(handle.clone()));
+                self.handle.clone_from(slot);
             }
             (
                 Event::StepSucceeded {
@@ -521,12 +524,17 @@ impl StepRecord {
             (Event::UndoStarted { attempt, .. }, _) => {
                 self.undo = UndoState::Running { attempt: *attempt }
             }
-            (Event::StepUndone { detail, .. }, _)
-                if matches!(self.undo, UndoState::Running { .. }) =>
-            {
-                if self.state == StepState::Succeeded {
+            (
+                Event::StepUndone {
+                    detail, nothing, ..
+                },
+                _,
+            ) if matches!(self.undo, UndoState::Running { .. }) => {
+                // Where nothing was taken back, what was done still stands.
+                if self.state == StepState::Succeeded && !nothing {
                     self.reopen();
                 }
+                self.handle = None;
                 self.undo = UndoState::Done {
                     detail: detail.clone(),
                 };

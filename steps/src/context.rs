@@ -95,6 +95,9 @@ pub struct StepContext {
     pub attempt: AttemptName,
     /// What an earlier process wrote down for this same attempt through [`Sink::checkpoint`].
     pub handle: Option<Value>,
+    /// What an earlier attempt of the step wrote down, when this one has written nothing yet and nothing was undone
+    /// since: what that attempt changed may still be there.
+    pub left: Option<Value>,
     /// The target's clients, connected when first used.
     pub clients: Arc<Clients>,
     /// Fires when the attempt must stop, promptly, asking the platform too.

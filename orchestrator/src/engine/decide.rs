@@ -153,20 +153,8 @@ impl Draft<'_> {
                 }
             }
             Input::Cancel { by } => self.cancel(by),
-            Input::UndoSucceeded { step, detail } => {
-                if self
-                    .frontier
-                    .undoing
-                    .take_if(|(undoing, _)| *undoing == step)
-                    .is_some()
-                {
-                    self.events.push(Event::StepUndone {
-                        step: self.id(step),
-                        detail,
-                    });
-                    self.next_undo();
-                }
-            }
+            Input::UndoSucceeded { step, detail } => self.undone(step, detail, false),
+            Input::UndoNeedless { step, detail } => self.undone(step, detail, true),
             Input::UndoFailed { step, failure } => self.undo_failed(step, failure),
         }
     }
@@ -197,6 +185,18 @@ impl Draft<'_> {
             if idle && !step.teardown {
                 self.cancel_step(place, None, Vec::new());
             }
+        }
+    }
+
+    fn undone(&mut self, step: u32, detail: String, nothing: bool) {
+        let undoing = &mut self.frontier.undoing;
+        if undoing.take_if(|(undoing, _)| *undoing == step).is_some() {
+            self.events.push(Event::StepUndone {
+                step: self.id(step),
+                detail,
+                nothing,
+            });
+            self.next_undo();
         }
     }
 

@@ -64,6 +64,13 @@ pub enum Input {
         /// What was put back.
         detail: String,
     },
+    /// There was no effect of a step to be taken back.
+    UndoNeedless {
+        /// Which step.
+        step: u32,
+        /// Why not.
+        detail: String,
+    },
     /// A step's effect could not be taken back.
     UndoFailed {
         /// Which step.

@@ -81,16 +81,21 @@ impl Executor {
     pub(super) fn spawn_undo(&self, step: u32, attempt: u32, cancel: CancellationToken) {
         let prepared = Prepared::undo(&self.environment, &self.state, step);
         let sender = self.sender.clone();
-        let (cx, _) = self.context(step, attempt, None, cancel, &prepared);
+        let handle = self.state.step(step).handle.as_deref().cloned();
+        let (cx, _) = self.context(step, attempt, handle, cancel, &prepared);
         tokio::spawn(async move {
             let result = match prepared {
                 Err(failure) => Err(failure),
                 Ok(prepared) => prepared.undo_step(&cx).await,
             };
             let input = match result {
-                Ok(detail) => Input::UndoSucceeded {
+                Ok(Undone::Nothing(why)) => Input::UndoNeedless {
                     step,
-                    detail: cx.secrets.redact(&detail),
+                    detail: format!("nothing to undo: {why}"),
+                },
+                Ok(Undone::Restored(what)) => Input::UndoSucceeded {
+                    step,
+                    detail: cx.secrets.redact(&what),
                 },
                 Err(failure) => Input::UndoFailed {
                     step,
@@ -124,6 +129,7 @@ impl Executor {
                 step: spec.id.clone(),
                 attempt,
             },
+            left: self.left(step, handle.as_ref()),
             handle,
             clients: Arc::clone(&environment.clients),
             cancel,
@@ -135,6 +141,14 @@ impl Executor {
             child_env: Arc::clone(&environment.child_env),
         };
         (cx, sink)
+    }
+}
+
+impl Executor {
+    /// What an attempt before this one wrote down and nobody took back.
+    fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
+        let written = self.state.step(step).handle.as_deref();
+        written.filter(|_| own.is_none()).cloned()
     }
 }
 
@@ -157,7 +171,7 @@ impl Prepared {
         Ok(output)
     }
 
-    async fn undo_step(self, cx: &StepContext) -> Result<String, Failure> {
+    async fn undo_step(self, cx: &StepContext) -> Result<Undone, Failure> {
         if self.undo_by_other {
             let output = within_limits(cx, self.step.run(cx)).await?;
             if let Some(reason) = self.expectation.first_refusal(&output.value)? {
@@ -167,12 +181,9 @@ impl Prepared {
                 )
                 .into());
             }
-            return Ok("undone by its `undo:`".to_owned());
+            return Ok(Undone::Restored("undone by its `undo:`".to_owned()));
         }
-        match within_limits(cx, self.step.undo(cx)).await? {
-            Undone::Nothing(why) => Ok(format!("nothing to undo: {why}")),
-            Undone::Restored(what) => Ok(what),
-        }
+        within_limits(cx, self.step.undo(cx)).await
     }
 }
 

@@ -113,6 +113,7 @@ async fn probe(
             attempt: state.step(place).attempts,
         },
         handle: None,
+        left: None,
         clients: Arc::clone(&environment.clients),
         cancel: CancellationToken::new(),
         timeout: spec.timeout.map(flowctl_workflows::policy::Span::duration),

@@ -172,7 +172,7 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
         Event::UndoStarted { step, .. } => {
             Told::new(Mood::Plain, '↶', step.as_str(), "is being undone")
         }
-        Event::StepUndone { step, detail } => {
+        Event::StepUndone { step, detail, .. } => {
             Told::new(Mood::Good, '↶', step.as_str(), format!("undone: {detail}"))
         }
         Event::UndoFailed {

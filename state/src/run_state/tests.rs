@@ -195,6 +195,7 @@ fn events_that_do_not_fit_are_refused() {
                 Event::StepUndone {
                     step: id("a"),
                     detail: String::new(),
+                    nothing: false,
                 },
             ],
         ),
@@ -219,11 +220,15 @@ fn a_gap_in_the_sequence_is_refused() {
     assert!(state.apply(&envelope(1, start("a", 1))).is_ok());
 }
 
-#[test]
-fn an_undone_step_is_unfinished_again() {
-    let state = replay(vec![
+fn undone(nothing: bool) -> RunState {
+    replay(vec![
         started(vec![step("a", &[])]),
         start("a", 1),
+        Event::StepCheckpointed {
+            step: id("a"),
+            attempt: 1,
+            handle: "it was 5".into(),
+        },
         succeed("a", 1),
         Event::UndoStarted {
             step: id("a"),
@@ -232,17 +237,69 @@ fn an_undone_step_is_unfinished_again() {
         Event::StepUndone {
             step: id("a"),
             detail: "put back".into(),
+            nothing,
         },
     ])
-    .unwrap();
+    .unwrap()
+}
+
+#[test]
+fn an_undone_step_is_unfinished_again() {
+    let state = undone(false);
     let record = state.record("a").unwrap();
     assert_eq!(record.state, StepState::Waiting);
+    assert_eq!(record.handle, None);
     assert_eq!(
         record.undo,
         UndoState::Done {
             detail: "put back".into()
         }
     );
+}
+
+#[test]
+fn a_step_of_which_nothing_was_taken_back_stays_done() {
+    let state = undone(true);
+    let record = state.record("a").unwrap();
+    assert_eq!(record.state, StepState::Succeeded);
+    assert!(matches!(record.undo, UndoState::Done { .. }));
+}
+
+/// An undo, and the attempt after one that failed, go by what was written down before.
+#[test]
+fn what_an_attempt_wrote_down_outlives_it_until_it_is_undone() {
+    let state = replay(vec![
+        started(vec![step("a", &[])]),
+        start("a", 1),
+        Event::StepCheckpointed {
+            step: id("a"),
+            attempt: 1,
+            handle: "it was 5".into(),
+        },
+        Event::StepFailed {
+            step: id("a"),
+            attempt: 1,
+            failure: Failure {
+                class: ErrorClass::TimedOut,
+                code: "step.timeout".into(),
+                message: "too slow".into(),
+                help: None,
+            },
+            retry_in: Some(1),
+            evidence: vec![],
+        },
+        start("a", 2),
+    ])
+    .unwrap();
+    let record = state.record("a").unwrap();
+    assert!(matches!(
+        record.state,
+        StepState::Running {
+            attempt: 2,
+            handle: None
+        }
+    ));
+    assert_eq!(record.handle, Some(Box::new("it was 5".into())));
 }
 
 #[test]

@@ -90,6 +90,7 @@ fn every_event() -> Vec<Event> {
         Event::StepUndone {
             step: id("toggle"),
             detail: "the default was written back".to_owned(),
+            nothing: false,
         },
         Event::CancelRequested {
             by: "ctrl-C".to_owned(),

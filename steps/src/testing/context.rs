@@ -249,6 +249,7 @@ impl TestContext {
         let context = StepContext {
             attempt,
             handle: None,
+            left: None,
             clients: Arc::new(Clients::new(None, Secrets::default())),
             cancel: CancellationToken::new(),
             timeout: None,
