@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flowctl_workflows::policy::UndoWhen;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub trait Kind {
     type Params: DeserializeOwned + schemars::JsonSchema;
     /// What `steps.ID.output` holds.
     type Output: serde::Serialize + schemars::JsonSchema;
+    /// When a step of this kind is undone if its workflow does not say so.
+    const UNDONE: UndoWhen = UndoWhen::Never;
 
     /// A step with these parameters.
     ///
@@ -38,6 +41,8 @@ pub trait Kind {
 pub struct KindEntry {
     /// What it says of itself.
     pub info: KindInfo,
+    /// When a step of it is undone if its workflow does not say so.
+    pub undone: UndoWhen,
     /// JSON schema of `with:`.
     pub params_schema: fn() -> Value,
     /// JSON schema of the output.
@@ -51,6 +56,7 @@ impl KindEntry {
     pub fn of<K: Kind>() -> Self {
         Self {
             info: K::INFO,
+            undone: K::UNDONE,
             params_schema: || schemars::schema_for!(K::Params).to_value(),
             output_schema: || schemars::schema_for!(K::Output).to_value(),
             build: |with| {
@@ -132,6 +138,13 @@ impl Registry {
                 .map(|entry| (entry.info.name, entry))
                 .collect(),
         }
+    }
+
+    /// The same with one kind more.
+    #[must_use]
+    pub fn with(mut self, entry: KindEntry) -> Self {
+        self.kinds.insert(entry.info.name, entry);
+        self
     }
 
     /// The kind of this name.

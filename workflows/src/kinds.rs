@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::policy::UndoWhen;
+
 /// `"format"` of a string in a kind's schema that is the path of a file of the workflow.
 pub const FILE_FORMAT: &str = "flowctl-file";
 /// `"format"` of a string in a kind's schema that is the path of a folder of the workflow, taken whole.
 pub const FOLDER_FORMAT: &str = "flowctl-folder";
+
+/// `"format"` of an object in a kind's schema that is itself a use of a step kind: `uses:` and `with:`.
+pub const STEP_FORMAT: &str = "flowctl-step";
+/// The same where some of the parameters stand elsewhere.
+pub const STEP_PART_FORMAT: &str = "flowctl-step-part";
 
 /// The step kinds that a workflow may use.
 pub trait KindCatalog {
@@ -19,6 +26,12 @@ pub trait KindCatalog {
 
     /// Whether the kind reports findings by itself, so that `proves:` needs no `expect:`.
     fn measures(&self, kind: &str) -> bool;
+
+    /// When a step of this kind is undone if it does not say so itself.
+    fn undone(&self, kind: &str) -> UndoWhen {
+        let _ = kind;
+        UndoWhen::Never
+    }
 
     /// The JSON schema of a kind's output, `None` when it is not known.
     fn output_schema(&self, kind: &str) -> Option<Arc<Value>> {

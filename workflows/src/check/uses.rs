@@ -7,11 +7,14 @@ use serde_json::Value;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, suggest};
-use crate::kinds::{FILE_FORMAT, FOLDER_FORMAT, KindCatalog};
+use crate::kinds::{FILE_FORMAT, FOLDER_FORMAT, KindCatalog, STEP_FORMAT, STEP_PART_FORMAT};
 use crate::load::{Draft, DraftStep, Files, Shape, Subject};
+use crate::model::UndoSpec;
 use crate::place::{Place, SourceText};
+use crate::policy::UndoWhen;
 use crate::source::{folder_of, normalize};
 use crate::template::is_template;
+use crate::yaml::Node;
 
 /// A file that a step mentions, whose templates are rendered for that step.
 pub(super) struct Mention {
@@ -77,6 +80,10 @@ pub(super) fn check(
                 uses.check(at, step, Role::Undo, &by.uses, &mut by.with);
             }
             step.spec.undo = Some(undo);
+        } else {
+            let on = kinds.undone(&step.spec.uses);
+            let undo = UndoSpec { on, by: None };
+            step.spec.undo = (on != UndoWhen::Never).then(|| undo.into());
         }
     }
     uses.mentions
@@ -97,10 +104,29 @@ impl Uses<'_, '_> {
             .get("uses")
             .or_else(|| step.node.get("uses"))
             .unwrap_or(node);
+        let given = node.get("with");
+        self.check_use(
+            at,
+            step,
+            role,
+            Given { uses, named, given },
+            with,
+            Format::Step,
+        );
+    }
+
+    fn check_use(
+        &mut self,
+        at: usize,
+        step: &DraftStep,
+        role: Role,
+        Given { uses, named, given }: Given<'_>,
+        with: &mut Value,
+        format: Format,
+    ) {
         let Some(kind) = self.kind(uses, &named.spot.place(&step.source)) else {
             return;
         };
-        let given = node.get("with");
         let empty = Value::Object(serde_json::Map::new());
         let subject = Subject {
             value: if with.is_null() { &empty } else { with },
@@ -108,11 +134,16 @@ impl Uses<'_, '_> {
             node: given.unwrap_or(named),
             source: &step.source,
         };
+        // What a part lacks stands elsewhere.
+        let is_elsewhere = |diagnostic: &Diagnostic| {
+            format == Format::StepPart && diagnostic.code == code::MISSING_KIND_PARAMETER
+        };
         self.problems.extend(
             kind.shape
                 .check(subject)
                 .into_iter()
-                .map(|flaw| flaw.diagnostic),
+                .map(|flaw| flaw.diagnostic)
+                .filter(|diagnostic| !is_elsewhere(diagnostic)),
         );
         let mut paths = Vec::new();
         find_paths(
@@ -132,6 +163,11 @@ impl Uses<'_, '_> {
                 .iter()
                 .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
                 .collect();
+            if matches!(format, Format::Step | Format::StepPart) {
+                let node = given.map(|given| given.follow(path.iter().map(String::as_str)));
+                self.inner(at, step, role, with.pointer_mut(&pointer), node, format);
+                continue;
+            }
             let Some(Value::String(text)) = with.pointer_mut(&pointer) else {
                 continue;
             };
@@ -139,6 +175,36 @@ impl Uses<'_, '_> {
                 *text = normal;
             }
         }
+    }
+
+    /// A use of a step kind inside the parameters of another.
+    fn inner(
+        &mut self,
+        at: usize,
+        step: &DraftStep,
+        role: Role,
+        value: Option<&mut Value>,
+        node: Option<&Node>,
+        format: Format,
+    ) {
+        let (Some(Value::Object(fields)), Some(node)) = (value, node) else {
+            return;
+        };
+        let Some(uses) = fields
+            .get("uses")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+        else {
+            return;
+        };
+        let given = Given {
+            uses: &uses,
+            named: node.get("uses").unwrap_or(node),
+            given: node.get("with"),
+        };
+        let mut none = Value::Null;
+        let with = fields.get_mut("with").unwrap_or(&mut none);
+        self.check_use(at, step, role, given, with, format);
     }
 
     fn kind(&mut self, uses: &str, place: &Place) -> Option<Arc<Kind>> {
@@ -240,14 +306,26 @@ impl Uses<'_, '_> {
     }
 }
 
-/// What a path stands for.
+/// What stands at a place of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     File,
     Folder,
+    Step,
+    StepPart,
 }
 
-/// The strings in `value` that the schema calls paths.
+/// A use of a step kind as it stands in a file.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    uses: &'a str,
+    /// Where the kind is named.
+    named: &'a Node,
+    /// Its parameters, if it has any.
+    given: Option<&'a Node>,
+}
+
+/// The strings in `value` that the schema calls paths, and the objects that it calls uses of step kinds.
 fn find_paths(
     root: &Value,
     schema: &Value,
@@ -294,6 +372,19 @@ fn find_paths(
             }
         }
         Value::Object(fields) => {
+            let format = match schema.get("format").and_then(Value::as_str) {
+                Some(STEP_FORMAT) => Some(Format::Step),
+                Some(STEP_PART_FORMAT) => Some(Format::StepPart),
+                _ => None,
+            };
+            if let Some(format) = format {
+                match found.iter_mut().find(|(known, _)| known == path) {
+                    // The place says more than what it refers to.
+                    Some((_, known)) if format == Format::StepPart => *known = format,
+                    Some(_) => {}
+                    None => found.push((path.clone(), format)),
+                }
+            }
             for (key, field) in fields {
                 let schema = schema
                     .get("properties")

@@ -8,6 +8,7 @@
 
 mod bind;
 mod diagnostics;
+mod inner_steps;
 mod limits;
 mod load;
 mod random;
