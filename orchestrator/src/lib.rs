@@ -16,6 +16,7 @@ pub mod dag;
 pub mod engine;
 pub mod executor;
 pub mod experiment;
+pub mod kinds;
 pub mod progress;
 pub mod report;
 pub mod server;

@@ -9,7 +9,6 @@ use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
 use flowctl_state::writer::LogWriter;
-use flowctl_steps::Registry;
 use flowctl_steps::clients::Clients;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::secret::Secrets;
@@ -80,7 +79,7 @@ pub(super) async fn environment(
     Ok(Arc::new(Environment {
         log: LogWriter::start(log)?,
         evidence: Arc::clone(hold.evidence()),
-        registry: Registry::standard(),
+        registry: crate::kinds::registry(),
         clients: Arc::new(Clients::new(target, secrets.clone())),
         secrets: Secrets::clone(&secrets),
         clock: Arc::new(SystemClock::new()),

@@ -26,7 +26,6 @@ fn collect(directory: &Dir<'static>, files: &mut Vec<(String, &'static [u8])>) {
 
 #[cfg(test)]
 mod tests {
-    use flowctl_steps::Registry;
     use flowctl_workflows::find::Roots;
     use flowctl_workflows::{find, load};
 
@@ -40,7 +39,7 @@ mod tests {
             embedded: workflows(),
         };
         let found = find("phase3", &roots).unwrap();
-        let catalog = Catalog(Registry::standard());
+        let catalog = Catalog(crate::kinds::registry());
         let workflow = load(found.source.as_ref(), &found.path, &catalog).unwrap();
         assert!(workflow.criteria.len() > 30);
         assert_eq!(workflow.directory, None);

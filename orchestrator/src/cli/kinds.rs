@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use flowctl_steps::Registry;
 use flowctl_steps::registry::KindEntry;
 use flowctl_steps::step::OnResume;
 use flowctl_workflows::diagnostic::suggest;
@@ -26,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    let registry = Registry::standard();
+    let registry = crate::kinds::registry();
     let Some(name) = args.kind else {
         match args.output {
             Format::Json => output::json(

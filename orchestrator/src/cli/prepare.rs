@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use flowctl_steps::Registry;
 use flowctl_workflows::find::Roots;
 use flowctl_workflows::plan::Plan;
 use flowctl_workflows::{StepId, TargetFile, Workflow, bind_params, find, load};
@@ -52,7 +51,7 @@ pub(super) fn workflow(name: &str) -> Result<Workflow, Error> {
     let mut workflow = load(
         found.source.as_ref(),
         &found.path,
-        &Catalog(Registry::standard()),
+        &Catalog(crate::kinds::registry()),
     )
     .map_err(Error::Invalid)?;
     // A resume may start from another directory.

@@ -40,7 +40,7 @@ pub(super) fn show(
     format: StreamFormat,
 ) -> Result<ExitCode, Error> {
     let plan = &prepared.plan;
-    let registry = Registry::standard();
+    let registry = crate::kinds::registry();
     let context = known_before(cx, plan);
     let steps: Vec<Planned<'_>> = plan
         .steps

@@ -29,6 +29,7 @@ pub use blocks::{Blocks, Point, Variant};
 pub use bootstrap::{Estimate, RESAMPLES, SEED, estimate};
 pub use detectable::POWER;
 pub use effect::Effect;
+pub(in crate::experiment) use hypothesis::shown;
 pub use hypothesis::{Hypothesis, Operator};
 pub use order::{Action, Order, schedule};
 pub use outliers::outliers;
