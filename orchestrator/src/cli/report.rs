@@ -27,6 +27,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Document {
+    /// report.html
+    Html,
     /// report.md
     Md,
     /// report.json
@@ -56,6 +58,12 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     };
     let built = report::build(&state);
     match document {
+        Document::Html => {
+            let directory = StateDirectory::create(&cx.state_directory()?)?;
+            let evidence = EvidenceStore::open(&directory.evidence())?;
+            let page = report::html(&state, &built, &|hash| evidence.get(hash).ok());
+            output::data(&page)?;
+        }
         Document::Md => output::data(&report::markdown(&built))?,
         Document::Json => output::json(&built)?,
         Document::Junit => {

@@ -3,6 +3,7 @@
 
 mod build;
 mod fingerprint;
+mod html;
 mod junit;
 mod markdown;
 mod model;
@@ -13,6 +14,7 @@ mod write;
 mod tests;
 
 pub use build::build;
+pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use model::{

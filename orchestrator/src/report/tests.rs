@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 
-fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
+pub(super) fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
     let criteria = |names: &[&str]| {
         names
             .iter()
@@ -25,7 +25,7 @@ fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
     }
 }
 
-fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunState {
+pub(super) fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunState {
     let criteria = criteria
         .iter()
         .map(|id| Criterion {
@@ -73,18 +73,18 @@ fn state(steps: Vec<PlanStep>, criteria: &[&str], events: Vec<Event>) -> RunStat
     RunState::replay(&run, &envelopes).unwrap()
 }
 
-fn id(text: &str) -> StepId {
+pub(super) fn id(text: &str) -> StepId {
     StepId::new(text).unwrap()
 }
 
-fn start(step: &str, attempt: u32) -> Event {
+pub(super) fn start(step: &str, attempt: u32) -> Event {
     Event::StepStarted {
         step: id(step),
         attempt,
     }
 }
 
-fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
+pub(super) fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
     Finding {
         about: "p95 of simple_aggregation".into(),
         proves: proves
@@ -98,7 +98,7 @@ fn finding(proves: &[&str], verdict: Verdict, reason: &str) -> Finding {
     }
 }
 
-fn done(step: &str, attempt: u32, findings: Vec<Finding>) -> Event {
+pub(super) fn done(step: &str, attempt: u32, findings: Vec<Finding>) -> Event {
     Event::StepSucceeded {
         step: id(step),
         attempt,
@@ -108,7 +108,7 @@ fn done(step: &str, attempt: u32, findings: Vec<Finding>) -> Event {
     }
 }
 
-fn failed(step: &str, attempt: u32, class: ErrorClass, retry_in: Option<u64>) -> Event {
+pub(super) fn failed(step: &str, attempt: u32, class: ErrorClass, retry_in: Option<u64>) -> Event {
     let failure = Failure {
         class,
         code: "trino.X".into(),
@@ -124,7 +124,7 @@ fn failed(step: &str, attempt: u32, class: ErrorClass, retry_in: Option<u64>) ->
     }
 }
 
-fn finished(outcome: RunOutcome) -> Event {
+pub(super) fn finished(outcome: RunOutcome) -> Event {
     Event::RunFinished { outcome }
 }
 
@@ -294,7 +294,7 @@ fn a_part_proves_its_own_criterion_only() {
     );
 }
 
-fn rich() -> RunState {
+pub(super) fn rich() -> RunState {
     let mut measured = finding(
         &["c"],
         Verdict::Pass,
@@ -413,7 +413,7 @@ fn a_report_renders_to_the_same_bytes_again_and_names_no_missing_record() {
     );
     let read = || {
         let directory = renderer.render(&plain).unwrap();
-        ["report.json", "report.md", "junit.xml"]
+        ["report.json", "report.md", "junit.xml", "report.html"]
             .map(|name| std::fs::read(format!("{directory}/{name}")).unwrap())
     };
     assert_eq!(read(), read());

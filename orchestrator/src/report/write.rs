@@ -11,6 +11,7 @@ use flowctl_workflows::RunId;
 use tempfile::NamedTempFile;
 
 use super::build::build;
+use super::html::html;
 use super::junit::junit;
 use super::markdown::markdown;
 use super::model::Report;
@@ -39,6 +40,11 @@ impl Renderer for FileRenderer {
         })?;
         write_whole(&directory.join("junit.xml"), |file| {
             junit(&report, file).map_err(std::io::Error::other)
+        })?;
+        // A record that cannot be read is not drawn; that it cannot was an error above.
+        let record = |hash: &str| self.evidence.get(hash).ok();
+        write_whole(&directory.join("report.html"), |file| {
+            file.write_all(html(state, &report, &record).as_bytes())
         })?;
         Ok(directory.display().to_string())
     }

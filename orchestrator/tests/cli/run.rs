@@ -126,15 +126,18 @@ fn the_report_is_rendered_at_the_end_and_again_to_the_same_bytes() {
     let ran = place.run(&["run", "w", "--output", "json"]).json();
     let directory = std::path::PathBuf::from(ran["report"].as_str().unwrap());
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
-    let before = ["report.md", "report.json", "junit.xml"].map(read);
+    let before = ["report.md", "report.json", "junit.xml", "report.html"].map(read);
     std::fs::remove_dir_all(&directory).unwrap();
     let again = place.run(&["report", "latest"]);
     assert_eq!(
         (again.code(), again.stdout().trim()),
         (0, directory.to_str().unwrap())
     );
-    assert_eq!(before, ["report.md", "report.json", "junit.xml"].map(read));
-    for (format, text) in ["md", "json", "junit"].iter().zip(before) {
+    assert_eq!(
+        before,
+        ["report.md", "report.json", "junit.xml", "report.html"].map(read)
+    );
+    for (format, text) in ["md", "json", "junit", "html"].iter().zip(before) {
         assert_eq!(place.run(&["report", "--format", format]).stdout(), text);
     }
 }

@@ -1,0 +1,121 @@
+//! `report.html`: the report for people who open it in a browser, on a phone or on paper. One file, with no script, no
+//! font and no picture from elsewhere: its policy forbids the browser to load anything.
+//!
+//! Pure: the same state and the same raw records give the same bytes. Every text goes through `maud`, which escapes it;
+//! nothing here writes HTML by hand. A drawing is made of data or not at all, and then says so.
+
+mod alerts;
+mod changes;
+mod criteria;
+mod dag;
+mod environment;
+mod experiments;
+mod head;
+mod interval;
+mod latency;
+mod layout;
+mod load;
+mod records;
+mod scale;
+mod steps;
+mod timeline;
+mod unmeasured;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use flowctl_state::run_state::RunState;
+use maud::{DOCTYPE, Markup, html};
+
+use super::model::Report;
+
+/// What every part of the page is drawn from.
+struct Page<'a> {
+    state: &'a RunState,
+    report: &'a Report,
+    /// A raw record by its hash, if it can be read.
+    record: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+}
+
+/// The whole document. `record` gives raw records by their hashes; what it does not give is not drawn.
+#[must_use]
+pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
+    let page = Page {
+        state,
+        report,
+        record,
+    };
+    let rehearsal = page.is_rehearsal();
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                meta name="generator" content=(format!("flowctl {}", report.fingerprint.flowctl));
+                title { (report.title) " · " (report.run) }
+                style { (maud::PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                @if rehearsal { div.rehearsal aria-hidden="true" { "REHEARSAL" } }
+                (head::header(&page))
+                main {
+                    (head::summary(&page))
+                    (criteria::section(&page))
+                    (dag::section(&page))
+                    (timeline::section(&page))
+                    (latency::section(&page))
+                    (experiments::section(&page))
+                    (alerts::section(&page))
+                    (load::section(&page))
+                    (changes::section(&page))
+                    (environment::section(&page))
+                    (unmeasured::section(&page))
+                    (steps::section(&page))
+                }
+                footer { p { "Rendered from the state of run " code { (report.run) } ". Hashes name the raw records under " code { "evidence/" } "." } }
+            }
+        }
+    }
+    .into_string()
+        + "\n"
+}
+
+impl Page<'_> {
+    /// Whether the run spoke to doubles and not to a platform.
+    fn is_rehearsal(&self) -> bool {
+        let target = self.state.plan.target.as_ref();
+        target.is_some_and(|target| target.name == "rehearsal")
+    }
+}
+
+/// A part of the page with its heading.
+fn part(id: &str, title: &str, content: &Markup) -> Markup {
+    html! {
+        section id=(id) aria-labelledby=(format!("{id}-title")) {
+            h2 id=(format!("{id}-title")) { (title) }
+            (content)
+        }
+    }
+}
+
+/// What stands in the place of a drawing whose record is no use.
+const UNREADABLE: &str = "Its record is missing or of another shape, so nothing is drawn of it.";
+
+/// What stands in the place of a drawing that has no data.
+fn nothing(why: &str) -> Markup {
+    html! { p.nothing { (why) } }
+}
+
+/// A drawing with its caption, in a frame that scrolls by itself on a narrow screen.
+fn figure(caption: &str, drawing: &Markup) -> Markup {
+    html! {
+        figure {
+            div.scroll tabindex="0" role="group" aria-label=(caption) { (drawing) }
+            figcaption { (caption) }
+        }
+    }
+}
