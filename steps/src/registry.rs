@@ -111,6 +111,7 @@ impl Registry {
             KindEntry::of::<kube_restart::KubeRestart>(),
             KindEntry::of::<kube_top::KubeTop>(),
             KindEntry::of::<kube_wait::KubeWait>(),
+            KindEntry::of::<grafana_dashboard::GrafanaDashboard>(),
             KindEntry::of::<http_check::HttpCheck>(),
             KindEntry::of::<noop::Noop>(),
             KindEntry::of::<process::Program>(),

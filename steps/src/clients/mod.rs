@@ -2,6 +2,7 @@
 
 pub mod alertmanager;
 pub mod endpoint;
+pub mod grafana;
 pub mod http;
 pub mod kube;
 pub mod port_forward;

@@ -4,6 +4,7 @@
 pub mod alert_fires;
 pub mod approval;
 pub mod flux_release;
+pub mod grafana_dashboard;
 pub mod http_check;
 pub mod kube_apply;
 #[cfg(test)]

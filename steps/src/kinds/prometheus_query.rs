@@ -12,7 +12,7 @@ use flowctl_workflows::result::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::judge::Judgement;
+pub(super) use self::judge::{Judgement, judge};
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
 use crate::clients::prometheus::answer::{Labels, Reading, Series};
 use crate::clients::prometheus::{Presence, Prometheus};
@@ -174,7 +174,7 @@ impl PrometheusQuery {
         loop {
             let look = async {
                 let (reading, metrics) = read(cx, &prometheus, &self.0).await?;
-                let judgement = judge::judge(&self.0, &reading, &metrics);
+                let judgement = judge(&self.0, &reading, &metrics);
                 let look = match judgement.verdict {
                     Verdict::Pass => Look::Done(()),
                     _ => Look::NotYet(judgement.reason.clone()),

@@ -84,13 +84,19 @@ pub(crate) fn success(data: Value) -> Value {
     json!({"status": "success", "data": data})
 }
 
-/// A context whose target is this server, with a password.
+/// A context whose target has all its services in this server, with a password.
 pub(crate) fn monitoring_context(step: &str, url: &str) -> TestContext {
-    let endpoint = json!({"url": url, "auth": {"basic": {"user": "someone", "password": {"secret": "PASSWORD"}}}});
-    let target = json!({
-        "apiVersion": "flowctl/v1", "kind": "Target", "metadata": {"name": "fake"},
-        "prometheus": endpoint, "alertmanager": endpoint, "alert_receiver": endpoint, "grafana": endpoint
-    });
+    let all = ["prometheus", "alertmanager", "alert_receiver", "grafana"];
+    context_of(step, url, &all)
+}
+
+/// A context whose target has only these services, in this server.
+pub(crate) fn context_of(step: &str, url: &str, services: &[&str]) -> TestContext {
+    let mut target =
+        json!({"apiVersion": "flowctl/v1", "kind": "Target", "metadata": {"name": "fake"}});
+    for service in services {
+        target[*service] = json!({"url": url, "auth": {"basic": {"user": "someone", "password": {"secret": "PASSWORD"}}}});
+    }
     TestContext::new(step)
         .expect("a step id")
         .secrets(&[("PASSWORD", SECRET)])
@@ -116,6 +122,9 @@ async fn answer(
         Some(answer) => answer.clone(),
         None if path == "/api/v1/query" => {
             (200, success(json!({"resultType": "vector", "result": []})))
+        }
+        None if path == "/api/v1/query_range" => {
+            (200, success(json!({"resultType": "matrix", "result": []})))
         }
         None if path == "/api/v1/label/__name__/values" => (200, success(json!([]))),
         None => (404, Value::Null),

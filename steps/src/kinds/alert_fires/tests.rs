@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::step_contract;
 use crate::testing::monitoring::{FakeMonitoring, SECRET, monitoring_context, success};
+use crate::testing::monitoring::{FakeMonitoring, SECRET, context_of, monitoring_context, success};
 use crate::testing::{Subject, TestContext};
 
 /// The moments of the story, seconds after 1970, where the clock of the tests begins.
@@ -332,6 +333,11 @@ async fn without_a_receiver_nobody_saw_it_delivered() {
             output.findings[0].verdict,
             output.findings[0].reason.clone(),
         )
+    let run = async |with: Value| {
+        let cx = context_of("watched", &world.1, &["prometheus", "alertmanager"]);
+        let output = step(with).run(&cx.context).await.unwrap();
+        let found = &output.findings[0];
+        (found.verdict, found.reason.clone())
     };
     let mut with = json!({"see": "firing", "since": "1970-01-01T00:00:00Z"});
     let (verdict, reason) = run(with.clone()).await;
