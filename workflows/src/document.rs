@@ -182,6 +182,11 @@ pub(crate) struct StepDocument {
     /// CEL over the step's output; when one is false, its criteria FAIL, or the step fails if it proves none.
     #[serde(default)]
     pub(crate) expect: OneOrMany<String>,
+    /// CEL over the step's output; when it is true, the platform has said that it cannot do what the step's
+    /// criteria ask for: they are INAPPLICABLE, and a step that is skipped for it leaves no NOT RUN. When it is
+    /// false, the step without `expect:` says nothing of them.
+    #[serde(default)]
+    pub(crate) inapplicable: Option<String>,
     /// When a failed attempt is tried again.
     #[serde(default)]
     pub(crate) retry: RetryPolicy,

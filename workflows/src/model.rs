@@ -117,6 +117,8 @@ pub struct StepSpec {
     pub when: Option<String>,
     /// CEL over its output.
     pub expect: Vec<String>,
+    /// CEL over its output; true: its criteria are INAPPLICABLE.
+    pub inapplicable: Option<String>,
     /// When a failed attempt is tried again; `None`: never.
     pub retry: Option<Box<RetryPolicy>>,
     /// The time limit of one attempt.

@@ -137,6 +137,9 @@ pub struct PlanStep {
     /// CEL over the output; false: the step's criteria FAIL, or, when it proves nothing, the step fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<String>,
+    /// CEL over the output; true: the step's criteria are INAPPLICABLE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inapplicable: Option<String>,
     /// When a failed attempt is tried again; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Box<RetryPolicy>>,
@@ -185,6 +188,7 @@ impl PlanStep {
             needs: Vec::new(),
             when: None,
             expect: Vec::new(),
+            inapplicable: None,
             retry: None,
             timeout: None,
             on_failure: OnFailure::default(),

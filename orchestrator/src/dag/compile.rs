@@ -251,6 +251,7 @@ fn full(spec: &StepSpec, id: StepId, teardown: bool) -> PlanStep {
         with: spec.with.clone(),
         when: spec.when.clone(),
         expect: spec.expect.clone(),
+        inapplicable: spec.inapplicable.clone(),
         retry: spec.retry.clone(),
         timeout: spec.timeout,
         on_failure: spec.on_failure,

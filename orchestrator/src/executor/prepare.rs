@@ -36,6 +36,7 @@ pub(super) struct PreparedProbe {
 /// What a step's output is held against.
 pub(super) struct Expectation {
     expressions: Vec<Expression>,
+    inapplicable: Option<Expression>,
     context: Context,
     proves: bool,
 }
@@ -58,7 +59,8 @@ impl Prepared {
         Ok(Self {
             step: build(&environment.registry, kind, &spec.with, &context)?,
             probe: probe.transpose()?,
-            expectation: Expectation::compile(&spec.expect, &context, !spec.proves.is_empty())?,
+            expectation: Expectation::compile(&spec.expect, &context, !spec.proves.is_empty())?
+                .unless(spec.inapplicable.as_deref())?,
             undo_by_other: false,
         })
     }
@@ -103,7 +105,7 @@ fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Cont
         texts.push(parameters(&probe.with));
         texts.extend(probe.expect.iter().cloned());
     }
-    texts.extend(spec.expect.iter().cloned());
+    texts.extend(spec.expect.iter().chain(&spec.inapplicable).cloned());
     // The files that a parameter names may mention outputs too.
     let named: Vec<&Arc<str>> = environment
         .files
@@ -148,16 +150,22 @@ impl Expectation {
     fn compile(texts: &[String], context: &Context, proves: bool) -> Result<Self, Failure> {
         let expressions = texts
             .iter()
-            .map(|text| {
-                Expression::compile(text).map_err(|error| {
-                    StepError::permanent("expect.syntax", format!("in `{text}`: {error}")).into()
-                })
-            })
+            .map(|text| compiled(text))
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
             expressions,
+            inapplicable: None,
             context: context.clone(),
             proves,
+        })
+    }
+
+    /// The same, but for an output of which `text` is true: then the criteria are INAPPLICABLE.
+    fn unless(self, text: Option<&str>) -> Result<Self, Failure> {
+        let inapplicable = text.map(compiled).transpose()?;
+        Ok(Self {
+            inapplicable,
+            ..self
         })
     }
 
@@ -228,8 +236,36 @@ impl Expectation {
         }
     }
 
+    /// Whether the platform has said that it cannot do what is asked for. Then that is all that was found out:
+    /// how it looks otherwise is no proof of anything.
+    fn is_inapplicable(&self, output: &mut Output) -> Result<bool, Failure> {
+        let Some(expression) = &self.inapplicable else {
+            return Ok(false);
+        };
+        let context = self.context.clone().with_output(output.value.clone());
+        let (verdict, reason) = match expression.evaluate_bool(&context) {
+            Ok(false) => return Ok(false),
+            Ok(true) => (
+                Verdict::Inapplicable,
+                holds(self.describe(expression, &context)),
+            ),
+            // Whether it applies is not known, so nothing was measured.
+            Err(error) => (Verdict::Inconclusive, error.to_string()),
+        };
+        let (proves, numbers, evidence) = (vec![], vec![], vec![]);
+        output.findings = vec![Finding {
+            about: expression.text().to_owned(),
+            proves,
+            verdict,
+            reason,
+            numbers,
+            evidence,
+        }];
+        Ok(true)
+    }
+
     fn judge_expressions(&self, output: &mut Output) -> Result<(), Failure> {
-        if self.expressions.is_empty() {
+        if self.is_inapplicable(output)? || self.expressions.is_empty() {
             return Ok(());
         }
         let texts: Vec<&str> = self.expressions.iter().map(Expression::text).collect();
@@ -268,13 +304,21 @@ impl Expectation {
         let lines: Vec<String> = self
             .expressions
             .iter()
-            .map(|expression| {
-                self.describe(expression, &context)
-                    .replacen("is false", "holds", 1)
-            })
+            .map(|expression| holds(self.describe(expression, &context)))
             .collect();
         lines.join("; ")
     }
+}
+
+fn compiled(text: &str) -> Result<Expression, Failure> {
+    Expression::compile(text).map_err(|error| {
+        StepError::permanent("expect.syntax", format!("in `{text}`: {error}")).into()
+    })
+}
+
+/// What [`Expectation::describe`] says, of an expression that is true.
+fn holds(description: String) -> String {
+    description.replacen("is false", "holds", 1)
 }
 
 /// The workflow's files with this step's context for their templates.

@@ -3,7 +3,7 @@ use flowctl_state::run_state::RunState;
 use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
 use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::{
-    ErrorClass, Evidence, Failure, Finding, Interval, Number, Verdict,
+    ErrorClass, Evidence, Failure, Finding, Interval, Number, Outcome, Verdict,
 };
 use flowctl_workflows::{CriterionId, RunId, StepId, WorkflowName};
 use jiff::Timestamp;
@@ -132,6 +132,71 @@ pub(super) fn finished(outcome: RunOutcome) -> Event {
 fn verdict(events: Vec<Event>) -> (Verdict, u8) {
     let state = state(vec![step("a", &["c"], &[])], &["c"], events);
     (verdicts(&state)[0].verdict, exit_code(&state))
+}
+
+/// `ask` hears whether the criterion applies, `measure` does so when it does.
+fn asked(verdict: Option<Verdict>, measured: Vec<Event>) -> (Verdict, String) {
+    let mut ask = step("ask", &["c"], &[]);
+    ask.inapplicable = Some("version > 426".into());
+    let findings = verdict
+        .map(|verdict| finding(&[], verdict, "the server is 476"))
+        .into_iter()
+        .collect();
+    let mut events = vec![start("ask", 1), done("ask", 1, findings)];
+    events.extend(measured);
+    let state = state(vec![ask, step("measure", &["c"], &[])], &["c"], events);
+    let judged = verdicts(&state).pop().unwrap();
+    (judged.verdict, judged.reason)
+}
+
+fn skipped_measure(reason: SkipReason) -> Vec<Event> {
+    vec![Event::StepSkipped {
+        step: id("measure"),
+        reason,
+    }]
+}
+
+#[test]
+fn a_step_skipped_because_it_does_not_apply_leaves_no_not_run() {
+    let cannot = Some(Verdict::Inapplicable);
+    for intended in [
+        SkipReason::Condition,
+        SkipReason::Need {
+            step: id("ask"),
+            outcome: Outcome::Skipped,
+        },
+    ] {
+        assert_eq!(
+            asked(cannot, skipped_measure(intended)),
+            (Verdict::Inapplicable, "ask: the server is 476".to_owned())
+        );
+    }
+    for left_out in [
+        SkipReason::NotSelected,
+        SkipReason::RunStopped { step: id("ask") },
+        SkipReason::Need {
+            step: id("ask"),
+            outcome: Outcome::Failed,
+        },
+    ] {
+        assert_eq!(asked(cannot, skipped_measure(left_out)).0, Verdict::NotRun);
+    }
+}
+
+#[test]
+fn a_step_that_only_asks_proves_nothing_when_the_criterion_applies() {
+    let measured = |verdict| {
+        let findings = vec![finding(&[], verdict, "measured")];
+        vec![start("measure", 1), done("measure", 1, findings)]
+    };
+    assert_eq!(asked(None, measured(Verdict::Pass)).0, Verdict::Pass);
+    assert_eq!(asked(None, measured(Verdict::Fail)).0, Verdict::Fail);
+    // Nobody said that it does not apply, so what was skipped was left out.
+    assert_eq!(
+        asked(None, skipped_measure(SkipReason::Condition)).0,
+        Verdict::NotRun
+    );
+    assert_eq!(asked(None, vec![]).0, Verdict::NotRun);
 }
 
 #[test]

@@ -45,11 +45,29 @@ pub fn verdicts(state: &RunState) -> Vec<CriterionVerdict<'_>> {
 }
 
 fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<'a> {
-    let proofs: Vec<Proof<'a>> = state
+    let mut proofs: Vec<Proof<'a>> = state
         .steps()
         .filter(|(step, _)| claims(step, &criterion.id))
         .map(|(step, record)| proof(step, record, &criterion.id))
+        // A step that only asks whether the criterion applies, and heard that it does, proves nothing of it.
+        .filter(|proof| {
+            let only_asks = proof.step.inapplicable.is_some() && proof.step.expect.is_empty();
+            let ended = state
+                .record(proof.step.id.as_str())
+                .is_some_and(|record| record.state == StepState::Succeeded);
+            !(only_asks && ended && proof.findings.is_empty())
+        })
         .collect();
+    if proofs
+        .iter()
+        .any(|proof| proof.verdict == Verdict::Inapplicable)
+    {
+        // What was skipped as intended was not left out: there was nothing to measure.
+        proofs.retain(|proof| {
+            let record = state.record(proof.step.id.as_str());
+            !record.is_some_and(|record| skipped_as_intended(&record.state))
+        });
+    }
     let mut verdict = None;
     let mut reason = "no step of this workflow measures it".to_owned();
     for proof in &proofs {
@@ -64,6 +82,19 @@ fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<
         verdict: verdict.unwrap_or(Verdict::NotRun),
         reason,
         proofs,
+    }
+}
+
+/// Whether a step was skipped because of its own condition, or because one that it needs was skipped.
+fn skipped_as_intended(state: &StepState) -> bool {
+    use flowctl_workflows::result::Outcome;
+    let StepState::Skipped(reason) = state else {
+        return false;
+    };
+    match &**reason {
+        SkipReason::Condition => true,
+        SkipReason::Need { outcome, .. } => *outcome == Outcome::Skipped,
+        SkipReason::Gate { .. } | SkipReason::RunStopped { .. } | SkipReason::NotSelected => false,
     }
 }
 

@@ -118,11 +118,22 @@ fn inner_proves(
     }
 }
 
-/// A step that proves something must look at something.
+/// A step that proves something must look at something, and one that asks whether it applies must prove it.
 fn proof(step: &DraftStep, kinds: &dyn KindCatalog, problems: &mut Vec<Diagnostic>) {
     let spec = &step.spec;
+    if spec.inapplicable.is_some() && step.node.get("proves").is_none() {
+        let message = format!(
+            "`{}` says when its criteria are INAPPLICABLE, and has none",
+            spec.id
+        );
+        let problem = Diagnostic::new(code::PROVES_NOTHING, message)
+            .at(step.at(&["inapplicable"]), "of which criteria?")
+            .help("name them with `proves:`, or use `when:` to skip steps");
+        problems.push(problem);
+    }
     if spec.proves.is_empty()
         || !spec.expect.is_empty()
+        || spec.inapplicable.is_some()
         || kinds.measures(&spec.uses)
         || kinds.params_schema(&spec.uses).is_none()
     {

@@ -130,16 +130,15 @@ impl Names<'_> {
                 None,
             );
         }
-        self.expectations(
-            &spec.expect,
-            step,
-            Role::Main,
-            Site {
-                output: Some(&spec.uses),
-                own_output: true,
-                ..site
-            },
-        );
+        let judged = Site {
+            output: Some(&spec.uses),
+            own_output: true,
+            ..site
+        };
+        self.expectations(&spec.expect, step, Role::Main, judged);
+        if let Some(inapplicable) = &spec.inapplicable {
+            self.expression(inapplicable, &step.at(&["inapplicable"]), judged);
+        }
         let verify = Site {
             own_output: true,
             ..site

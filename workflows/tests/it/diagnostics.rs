@@ -102,7 +102,7 @@ const CASES: &[Case] = &[
     ),
     Body(
         "proves nothing",
-        "criteria: [{id: c, text: x}]\nsteps:\n  - {id: a, uses: query, with: {sql: SELECT 1}, proves: c}\n",
+        "criteria: [{id: c, text: x}]\nsteps:\n  - {id: a, uses: query, with: {sql: SELECT 1}, proves: c}\n  - {id: b, uses: query, with: {sql: SELECT 1}, inapplicable: 'size(rows) == 0'}\n",
     ),
     Body(
         "unknown kind",

@@ -60,6 +60,45 @@ async fn a_false_expectation_fails_a_step_that_proves_nothing_and_is_not_retried
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_platform_cannot_do_is_inapplicable_and_not_judged() {
+    for (name, output, verdict) in [
+        (
+            "cannot",
+            json!({"version": 476, "rows": []}),
+            Some(Verdict::Inapplicable),
+        ),
+        (
+            "can",
+            json!({"version": 368, "rows": [[4]]}),
+            Some(Verdict::Fail),
+        ),
+        (
+            "unknown",
+            json!({"rows": [[5]]}),
+            Some(Verdict::Inconclusive),
+        ),
+    ] {
+        let mut a = step("a", &[], json!({"output": output}));
+        a.inapplicable = Some("version > 426".into());
+        a.expect = vec!["rows[0][0] == 5".into()];
+        a.proves = vec![CriterionId::new("c").unwrap()];
+        let state = run(&format!("results-inapplicable-{name}"), plan(vec![a])).await;
+        let findings = &state.record("a").unwrap().result.as_ref().unwrap().findings;
+        assert_eq!(findings.len(), 1, "{name}: {findings:?}");
+        assert_eq!(Some(findings[0].verdict), verdict, "{name}");
+    }
+    let mut a = step("a", &[], json!({"output": {"version": 476}}));
+    a.inapplicable = Some("version > 426".into());
+    a.proves = vec![CriterionId::new("c").unwrap()];
+    let state = run("results-inapplicable-why", plan(vec![a])).await;
+    let result = state.record("a").unwrap().result.as_ref().unwrap();
+    assert_eq!(
+        result.findings[0].reason,
+        "`version > 426` holds (version is 476)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_proves_something_succeeds_with_the_verdict_that_it_measured() {
     for (output, verdict) in [
         (json!({"rows": [[5]]}), Verdict::Pass),

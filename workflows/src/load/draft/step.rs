@@ -48,6 +48,7 @@ pub(super) fn convert(
         }),
         when: document.when,
         expect: document.expect.into_vec(),
+        inapplicable: document.inapplicable,
         retry: (document.retry != RetryPolicy::default()).then(|| Box::new(document.retry)),
         timeout: document.timeout,
         on_failure: document.on_failure,
