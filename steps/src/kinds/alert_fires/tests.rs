@@ -4,7 +4,6 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::step_contract;
-use crate::testing::monitoring::{FakeMonitoring, SECRET, monitoring_context, success};
 use crate::testing::monitoring::{FakeMonitoring, SECRET, context_of, monitoring_context, success};
 use crate::testing::{Subject, TestContext};
 
@@ -322,17 +321,6 @@ async fn the_resolution_alone_needs_an_alert_that_was_active() {
 async fn without_a_receiver_nobody_saw_it_delivered() {
     let world = World::new();
     world.fired();
-    let target = json!({"apiVersion": "flowctl/v1", "kind": "Target", "metadata": {"name": "t"},
-        "prometheus": {"url": world.1, "auth": {"basic": {"user": "a"}}}, "alertmanager": {"url": world.1, "auth": {"basic": {"user": "a"}}}});
-    let run = async |with: Value| {
-        let cx = TestContext::new("watched")
-            .unwrap()
-            .target(serde_json::from_value(target.clone()).unwrap());
-        let output = step(with).run(&cx.context).await.unwrap();
-        (
-            output.findings[0].verdict,
-            output.findings[0].reason.clone(),
-        )
     let run = async |with: Value| {
         let cx = context_of("watched", &world.1, &["prometheus", "alertmanager"]);
         let output = step(with).run(&cx.context).await.unwrap();
