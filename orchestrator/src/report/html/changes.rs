@@ -1,7 +1,6 @@
 //! What the run may have changed, what was put back, and what was not.
 
 use flowctl_state::run_state::{StepRecord, UndoState};
-use flowctl_steps::Registry;
 use flowctl_workflows::plan::PlanStep;
 use maud::{Markup, html};
 
@@ -9,7 +8,7 @@ use super::words::step;
 use super::{Page, nothing, part};
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
-    let kinds = Registry::standard();
+    let kinds = crate::kinds::registry();
     let writes = |plan: &PlanStep| {
         let kind = plan.role.kind().and_then(|kind| kinds.get(kind));
         kind.is_some_and(|kind| kind.info.writes)

@@ -101,31 +101,35 @@ fn by_unit(record: &StepRecord) -> BTreeMap<&str, Vec<&Number>> {
     units
 }
 
-/// The dots of each variant, for each metric.
+/// The dots of each variant, for each metric with its unit.
 fn by_metric(experiment: &Experiment) -> BTreeMap<String, BTreeMap<String, Vec<Dot>>> {
     let mut metrics: BTreeMap<String, BTreeMap<String, Vec<Dot>>> = BTreeMap::new();
     for (number, trial) in experiment.samples.iter().enumerate() {
+        let name = experiment.variants.get(&trial.variant);
+        let variant = name.map_or_else(
+            || trial.variant.clone(),
+            |name| format!("{}: {name}", trial.variant),
+        );
         for (metric, value) in &trial.values {
-            let Some(value) = value.as_f64() else {
-                continue;
+            let unit = experiment.units.get(metric).map_or("", String::as_str);
+            let says = format!(
+                "{variant}, {metric}: {} {unit}, block {}, sample {}{}",
+                shown(*value),
+                trial.block + 1,
+                number + 1,
+                if trial.warm_up { " (warm-up)" } else { "" }
+            );
+            let title = if unit.is_empty() {
+                metric.clone()
+            } else {
+                format!("{metric}, {unit}")
             };
-            let block = trial
-                .block
-                .map_or_else(String::new, |block| format!(", block {block}"));
-            let warmup = if trial.warmup { " (warm-up)" } else { "" };
-            let dot = Dot {
-                value,
-                counts: !trial.warmup,
-                says: format!(
-                    "{} {}: {}{block}, sample {}{warmup}",
-                    trial.variant,
-                    metric,
-                    shown(value),
-                    number + 1
-                ),
-            };
-            let variants = metrics.entry(metric.clone()).or_default();
-            variants.entry(trial.variant.clone()).or_default().push(dot);
+            let variants = metrics.entry(title).or_default();
+            variants.entry(variant.clone()).or_default().push(Dot {
+                value: *value,
+                counts: !trial.warm_up,
+                says,
+            });
         }
     }
     metrics

@@ -46,6 +46,12 @@ pub(super) struct Reading {
 /// An experiment's samples, as `experiment` keeps them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Experiment {
+    /// The names of the variants.
+    #[serde(default)]
+    pub(super) variants: std::collections::BTreeMap<String, String>,
+    /// The unit of each metric.
+    #[serde(default)]
+    pub(super) units: std::collections::BTreeMap<String, String>,
     pub(super) samples: Vec<Trial>,
 }
 
@@ -53,12 +59,11 @@ pub(super) struct Experiment {
 #[derive(Debug, Deserialize)]
 pub(super) struct Trial {
     pub(super) variant: String,
-    #[serde(default)]
-    pub(super) block: Option<u64>,
-    #[serde(default, alias = "warm_up")]
-    pub(super) warmup: bool,
+    /// Its block, from 0.
+    pub(super) block: u64,
+    pub(super) warm_up: bool,
     /// Each metric by its name.
-    pub(super) values: serde_json::Map<String, serde_json::Value>,
+    pub(super) values: std::collections::BTreeMap<String, f64>,
 }
 
 /// The timed pairs of `s3.select`.

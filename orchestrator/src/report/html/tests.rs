@@ -143,7 +143,7 @@ fn hostile_text_stays_text() {
     plan.params.insert(HOSTILE.into(), json!(HOSTILE));
     plan.steps[0].title = Some(HOSTILE.into());
     run.cancelled_by = Some(HOSTILE.into());
-    let samples = json!({"samples": [{"variant": HOSTILE, "values": {HOSTILE: 1.0}}]});
+    let samples = json!({"units": {HOSTILE: HOSTILE}, "samples": [{"variant": HOSTILE, "block": 0, "warm_up": false, "values": {HOSTILE: 1.0}}]});
     let page = page(&run, &[("00", samples)]);
     assert!(!page.contains("<script"), "{page}");
     // Quotes close no attribute either.

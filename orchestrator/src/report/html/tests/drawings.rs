@@ -144,13 +144,17 @@ fn every_sample_of_an_experiment_is_a_dot_and_its_effect_has_its_interval() {
         vec![found],
         vec![record("samples.json", "00")],
     );
-    let trial = |variant: &str, time: f64, warmup: bool| json!({"order": 1, "block": 2, "variant": variant, "values": {"time_ms": time, "note": "x"}, "warmup": warmup});
-    let samples = json!({"samples": [trial("off", 10.0, true), trial("off", 11.0, false), trial("on", 4.0, false), trial("on", 6.0, false)]});
+    let trial = |variant: &str, time: f64, warmup: bool| json!({"order": 1, "block": 2, "variant": variant, "values": {"time": time}, "warm_up": warmup, "result": 1, "evidence": []});
+    let samples = json!({
+        "variants": {"a": "off", "b": "on"},
+        "units": {"time": "ms"},
+        "samples": [trial("a", 10.0, true), trial("a", 11.0, false), trial("b", 4.0, false), trial("b", 6.0, false)],
+    });
     let page = page(&run, &[("00", samples)]);
     let part = section(&page, "experiments");
     assert_eq!(marks(part, "circle", "sample"), 3);
     assert_eq!(marks(part, "circle", "warmup"), 1);
-    assert!(part.contains("on, median: 5"), "{part}");
+    assert!(part.contains("b: on, median: 5"), "{part}");
     assert_eq!(marks(part, "circle", "dot-a"), 1);
     assert_eq!(marks(part, "line", "target"), 1);
 }
