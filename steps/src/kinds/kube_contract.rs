@@ -182,6 +182,57 @@ mod apply {
     step_contract!(world());
 }
 
+mod get {
+    use super::*;
+    use crate::step_contract;
+
+    fn world() -> World {
+        let with = json!({"kind": "Deployment", "namespace": "shop", "name": "web"});
+        World {
+            failing: vec![refused(&with)],
+            ..World::of("kube.get", with, vec![deployment()])
+        }
+    }
+
+    step_contract!(world());
+}
+
+mod patch {
+    use super::*;
+    use crate::step_contract;
+
+    const CONFIG: &str = "/api/v1/namespaces/shop/configmaps/c";
+
+    fn config() -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "old"},
+            "metadata": {"name": "c", "namespace": "shop", "uid": "u", "resourceVersion": "1"}})
+    }
+
+    fn world() -> World {
+        let with = json!({"kind": "ConfigMap", "namespace": "shop", "name": "c", "patch": {"data": {"k": "new"}}});
+        World {
+            failing: vec![
+                (
+                    and(&with, json!({"name": "none"})),
+                    ErrorClass::Permanent,
+                    "kube.not_found",
+                ),
+                (
+                    and(&with, json!({"namespace": "forbidden"})),
+                    ErrorClass::Permanent,
+                    "kube.forbidden",
+                ),
+            ],
+            effects: |server| usize::from(server.at(CONFIG).unwrap()["data"]["k"] == "new"),
+            expected: 1,
+            halve: |server| server.put(config()),
+            ..World::of("kube.patch", with, vec![config()])
+        }
+    }
+
+    step_contract!(world());
+}
+
 mod restart {
     use super::*;
     use crate::step_contract;

@@ -392,7 +392,7 @@ impl Kube {
     }
 
     /// Sends, repeats what is transient, and answers `None` for "not found".
-    async fn send(
+    pub(super) async fn send(
         &self,
         build: impl Fn() -> Result<http::Request<Vec<u8>>, request::Error>,
         subject: &Subject,
@@ -433,7 +433,7 @@ fn by_flowctl() -> PostParams {
     }
 }
 
-fn subject(
+pub(super) fn subject(
     verb: &'static str,
     resource: &Resource,
     namespace: Option<&str>,
@@ -460,7 +460,7 @@ fn parse_optional(text: Option<String>, subject: &Subject) -> Result<Option<Valu
     text.map(|text| parse(&text, subject)).transpose()
 }
 
-fn present(text: Option<String>, subject: &Subject) -> Result<Value, StepError> {
+pub(super) fn present(text: Option<String>, subject: &Subject) -> Result<Value, StepError> {
     let text = text.ok_or_else(|| {
         StepError::permanent(
             "kube.not_found",

@@ -17,6 +17,7 @@ pub(crate) struct Call {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
+    pub(crate) content_type: String,
     pub(crate) body: Value,
 }
 
@@ -157,6 +158,12 @@ impl FakeServer {
                     method: parts.method.to_string(),
                     path: parts.uri.path().to_owned(),
                     query: parts.uri.query().unwrap_or_default().to_owned(),
+                    content_type: parts
+                        .headers
+                        .get(http::header::CONTENT_TYPE)
+                        .and_then(|value| value.to_str().ok())
+                        .unwrap_or_default()
+                        .to_owned(),
                     body: serde_json::from_slice(&body).unwrap_or(Value::Null),
                 };
                 let (code, answer) = server.answer(&call);
@@ -239,12 +246,24 @@ impl World {
             _ => call.path.clone(),
         };
         let former = self.objects.get(&path).cloned();
-        let mut object = match (&former, call.query.contains("fieldValidation")) {
-            // A merge patch; an apply is taken as a whole.
-            (Some(former), false) if call.method == "PATCH" => merged(former.clone(), &call.body),
-            (None, false) if call.method == "PATCH" => {
+        let kind = call.content_type.trim_start_matches("application/");
+        let mut object = match (&former, kind) {
+            (None, "merge-patch+json" | "strategic-merge-patch+json" | "json-patch+json") => {
                 return refusal(404, "NotFound", "not found");
             }
+            // Lists are not merged by their keys, as the real server does with a strategic patch.
+            (Some(former), "merge-patch+json" | "strategic-merge-patch+json") => {
+                let version = &call.body["metadata"]["resourceVersion"];
+                if version.is_string() && *version != former["metadata"]["resourceVersion"] {
+                    return refusal(409, "Conflict", "the object has been modified");
+                }
+                merged(former.clone(), &call.body)
+            }
+            (Some(former), "json-patch+json") => match patched(former.clone(), &call.body) {
+                Some(object) => object,
+                None => return refusal(422, "Invalid", "the patch does not apply"),
+            },
+            // An apply is taken as a whole.
             _ => call.body.clone(),
         };
         let uid = former.as_ref().map_or_else(
@@ -253,7 +272,9 @@ impl World {
         );
         object["metadata"]["uid"] = json!(uid);
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.insert(path, object.clone());
+        if !call.query.contains("dryRun=All") {
+            self.objects.insert(path, object.clone());
+        }
         (200, object)
     }
 }
@@ -272,6 +293,24 @@ fn merged(mut object: Value, patch: &Value) -> Value {
         }
         _ => patch.clone(),
     }
+}
+
+/// A JSON patch whose operations name fields of objects.
+fn patched(mut object: Value, operations: &Value) -> Option<Value> {
+    for operation in operations.as_array()? {
+        let (parent, field) = operation["path"].as_str()?.rsplit_once('/')?;
+        let fields = object.pointer_mut(parent)?.as_object_mut()?;
+        let field = field.replace("~1", "/").replace("~0", "~");
+        let there = fields.contains_key(&field);
+        match operation["op"].as_str()? {
+            "test" if fields.get(&field) == Some(&operation["value"]) => {}
+            "remove" if there => drop(fields.remove(&field)),
+            "replace" if there => drop(fields.insert(field, operation["value"].clone())),
+            "add" => drop(fields.insert(field, operation["value"].clone())),
+            _ => return None,
+        }
+    }
+    Some(object)
 }
 
 /// Whether an object has the labels of a query; only `key=value,…` is understood.

@@ -35,11 +35,14 @@ enum Was {
     There(Value),
 }
 
-/// Writes down what was there, unless an earlier process of this attempt did so already: what is
-/// found now may be what that one made.
+/// Writes down what was there, unless an earlier process or attempt did so already: what is found now
+/// may be what that one made.
 pub(super) async fn remember(cx: &StepContext, planned: &[Planned]) -> Result<(), StepError> {
     if cx.handle.is_some() {
         return Ok(());
+    }
+    if let Some(left) = &cx.left {
+        return cx.sink.checkpoint(left.clone()).await;
     }
     let former = planned
         .iter()
