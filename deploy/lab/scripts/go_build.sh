@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# go_build.sh kubernetes|etcd|coredns|metrics-server|flux
+# go_build.sh kubernetes|etcd|coredns|metrics-server|flux|monitor
 # Builds one of build/*/ from the Go module proxy. go.sum pins every module; nothing in the checkout is written.
+# The monitor is this project's own, of the standard library alone; its tests run before it is built.
 . "$(dirname "${BASH_SOURCE[0]}")/artifact.sh"
 
 NAME=$1
@@ -34,6 +35,7 @@ case $NAME in
         VERSION=$(version_of github.com/fluxcd/helm-controller) LDFLAGS="-s -w"
         PACKAGES=(github.com/fluxcd/source-controller=source-controller github.com/fluxcd/helm-controller=helm-controller)
         PROGRAMS=(source-controller helm-controller) ;;
+    monitor) VERSION=1 PACKAGES=(.=monitor) PROGRAMS=(monitor) LDFLAGS="-s -w" ;;
 esac
 [ -n "$VERSION" ] || { echo "$MODULE/go.mod does not name the version of $NAME" >&2; exit 2; }
 
@@ -43,6 +45,7 @@ build() {
     cd "$MODULE"
     echo "$NAME $VERSION: fetching modules"
     go mod download
+    [ "$NAME" != monitor ] || go test ./...
     for entry in "${PACKAGES[@]}"; do
         package=${entry%%=*} program=${entry##*=}
         go build -v -p "$(nproc)" -ldflags "$LDFLAGS" -o "$out/$program" "$package" 2>&1 | while IFS= read -r line; do

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# kubernetes_apply.sh cluster|platform|charts|flux-crds: applies manifests/NAME.yaml.in (or Flux's own definitions) to the lab's cluster.
+# kubernetes_apply.sh cluster|platform|charts|monitoring|flux-crds|monitoring-crds: applies manifests/NAME.yaml.in (or the definitions of
+# Flux, or of Prometheus' operator) to the lab's cluster.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 apply() { kubectl apply --server-side --force-conflicts --field-manager=flowctl-lab -f "$1" | { grep -v 'unchanged' || true; } | wc -l; }
 
-if [ "$1" = flux-crds ]; then
-    apply "$BIN/flux-crds/" > /dev/null
-    kubectl wait --for=condition=Established --timeout=60s crd/helmreleases.helm.toolkit.fluxcd.io crd/helmrepositories.source.toolkit.fluxcd.io crd/helmcharts.source.toolkit.fluxcd.io > /dev/null
-    echo "Flux's definitions are established"
+case $1 in
+    flux-crds) DEFINITIONS=(helmreleases.helm.toolkit.fluxcd.io helmrepositories.source.toolkit.fluxcd.io helmcharts.source.toolkit.fluxcd.io) ;;
+    monitoring-crds) DEFINITIONS=(prometheusrules.monitoring.coreos.com servicemonitors.monitoring.coreos.com) ;;
+    *) DEFINITIONS=() ;;
+esac
+if [ ${#DEFINITIONS[@]} -gt 0 ]; then
+    apply "$BIN/$1/" > /dev/null
+    kubectl wait --for=condition=Established --timeout=60s "${DEFINITIONS[@]/#/crd/}" > /dev/null
+    echo "the definitions $1 are established"
     exit 0
 fi
 CA_BUNDLE=$(base64 -w0 < "$PKI/ca.crt")

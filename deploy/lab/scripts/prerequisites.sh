@@ -79,7 +79,8 @@ if [ "$(id -u)" = 0 ] && [ -z "$(lab_daemons)" ]; then
     listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ address _ state _; do [ "$state" != 0A ] || echo $((16#${address##*:})); done)
     for port in $ETCD_PORT $ETCD_PEER_PORT $API_PORT $CONTROLLER_MANAGER_PORT $SCHEDULER_PORT $KUBELET_PORT $KUBELET_HEALTH_PORT $KUBE_PROXY_HEALTH_PORT \
         $KUBE_PROXY_METRICS_PORT $METRICS_SERVER_PORT $DNS_PORT $DNS_HEALTH_PORT $DNS_READY_PORT $SOURCE_CONTROLLER_PORT $SOURCE_CONTROLLER_METRICS_PORT \
-        $SOURCE_CONTROLLER_HEALTH_PORT $HELM_CONTROLLER_METRICS_PORT $HELM_CONTROLLER_HEALTH_PORT $CHARTS_PORT $CEPH_MON_PORT $RGW_PORT $METASTORE_PORT; do
+        $SOURCE_CONTROLLER_HEALTH_PORT $HELM_CONTROLLER_METRICS_PORT $HELM_CONTROLLER_HEALTH_PORT $CHARTS_PORT $CEPH_MON_PORT $RGW_PORT $METASTORE_PORT \
+        $PROMETHEUS_PORT $ALERTMANAGER_PORT $MONITOR_PORT; do
         ! grep -qx "$port" <<<"$listening" || need "port $port: something listens there"
     done
     if command -v ip > /dev/null; then

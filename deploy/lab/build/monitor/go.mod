@@ -1,0 +1,3 @@
+module flowctl.lab/monitor
+
+go 1.26.0
