@@ -197,6 +197,8 @@ async fn answer_to(request: &str, object: &[u8]) -> Response<Body> {
             "\n<Payload>\n<Records>\n<Payload>\nfailure -->s3object;<---\n</Payload></Records></Payload>",
         )),
         "inside" => ok(b"<?xml version=\"1.0\"?><Error><Code>InternalError</Code><Message>we met an error</Message></Error>".to_vec()),
+        // Ceph 18, when an error comes up while rows are on their way.
+        "midway" => ok([records(&rows), b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>s3select-ProcessingTime-Error</Code><Message>text cannot be converted</Message></Error>".to_vec()].concat()),
         "page" => ok(b"<!doctype html><title>Sign in</title>".to_vec()),
         "error_event" => ok([records("1,"), error_event()].concat()),
         "damaged" => {

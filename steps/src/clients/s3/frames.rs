@@ -97,6 +97,13 @@ impl Frames {
             .map_err(|reason| BadFrame::Headers { message, reason })
     }
 
+    /// What stands where a message should begin, when it cannot be one: a message begins with its length, of which the
+    /// highest byte is 0 or 1.
+    pub(super) fn text(&self) -> Option<&[u8]> {
+        let first = self.rest.first()?;
+        (*first > 1).then_some(&self.rest)
+    }
+
     /// Length of the message that begins here, once its prelude is there and good.
     fn length(&self) -> Result<Option<usize>, BadFrame> {
         if self.rest.len() < PRELUDE {

@@ -16,7 +16,7 @@ use crate::context::StepContext;
 
 /// The most rows' bytes that are kept: more is no selection.
 pub(super) const MOST: usize = 64 << 20;
-/// How much of an answer that is no event stream is read, and how much of any is kept for a look.
+/// How much is read of a text where a message should be, and how much of any answer is kept for a look.
 const HEAD: usize = 4 << 10;
 
 /// What the object is.
@@ -158,16 +158,19 @@ impl Answer {
         self.selected
             .head
             .extend_from_slice(&chunk[..room.min(chunk.len())]);
-        if self.is_no_stream() {
-            // Read on for as long as it may still be an error's document.
-            return if self.selected.head.len() < HEAD {
-                Ok(())
-            } else {
-                Err(self.not_messages())
-            };
-        }
         self.frames.push(chunk);
-        while let Some(message) = self.frames.next()? {
+        loop {
+            if let Some(text) = self.frames.text() {
+                // Ceph writes its error between the messages, or in their place: read on until all of it is there.
+                return if text.len() < HEAD {
+                    Ok(())
+                } else {
+                    Err(no_message(text))
+                };
+            }
+            let Some(message) = self.frames.next()? else {
+                return Ok(());
+            };
             let event = Event::of(&message);
             *self
                 .selected
@@ -191,27 +194,14 @@ impl Answer {
                 Event::Other(_) => {}
             }
         }
-        Ok(())
-    }
-
-    /// A message begins with its length, of which the highest byte is 0 or 1.
-    fn is_no_stream(&self) -> bool {
-        self.selected.head.first().is_some_and(|first| *first > 1)
-    }
-
-    fn not_messages(&self) -> Broken {
-        match error_in(&self.selected.head) {
-            Some((code, message)) => Broken::ErrorInside { code, message },
-            None => Broken::NoStream(excerpt(&self.selected.head)),
-        }
     }
 
     /// The body has ended: is that all of it?
     fn conclude(self) -> Result<Selection, Box<Failure>> {
         let broken = if self.selected.wire_bytes == 0 {
             Some(Broken::Empty)
-        } else if self.is_no_stream() {
-            Some(self.not_messages())
+        } else if let Some(text) = self.frames.text() {
+            Some(no_message(text))
         } else if let Err(error) = self.frames.end() {
             Some(Broken::Frame(error))
         } else if !self.ended {
@@ -230,5 +220,13 @@ impl Answer {
                 stats: self.stats,
             }),
         }
+    }
+}
+
+/// What a text in the place of a message means.
+fn no_message(text: &[u8]) -> Broken {
+    match error_in(text) {
+        Some((code, message)) => Broken::ErrorInside { code, message },
+        None => Broken::NoStream(excerpt(text)),
     }
 }

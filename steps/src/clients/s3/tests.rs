@@ -73,6 +73,11 @@ async fn an_answer_of_200_that_is_none_says_how() {
             "failure -->s3object;<---",
         ),
         (
+            "SELECT 'category_3' midway",
+            "s3.select_error_inside",
+            "s3select-ProcessingTime-Error: text cannot be converted",
+        ),
+        (
             "SELECT inside",
             "s3.select_error_inside",
             "InternalError: we met an error",

@@ -201,6 +201,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = Document::read(&bytes);
+        }
+
+        #[test]
+        fn what_was_escaped_is_read_back(text in "[ -~]{0,60}") {
+            let xml = format!("<a>{}</a>", element("b", &text));
+            proptest::prop_assert_eq!(Document::read(xml.as_bytes()).unwrap().text("b"), text.trim());
+        }
+    }
+
     #[test]
     fn only_what_breaks_xml_is_escaped() {
         assert_eq!(

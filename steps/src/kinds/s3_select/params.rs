@@ -15,7 +15,7 @@ pub struct Params {
     pub bucket: String,
     /// The object's key in it.
     pub key: String,
-    /// What the gateway is asked, in its own SQL.
+    /// What the gateway is asked, in its own SQL. Ceph takes whole requests of at most 4096 bytes.
     pub sql: String,
     /// What the object is.
     #[serde(default = "csv")]
