@@ -8,6 +8,7 @@ VERSION=${1:-${TRINO_VERSION:-$TRINO_DEFAULT_VERSION}}
 IMAGE=localhost/flowctl-lab/trino:$VERSION
 SYSTEM_PACKAGES=(libc6 libgcc-s1 libstdc++6 zlib1g)
 SERVER=$BIN/trino-server-$VERSION
+JMX_EXPORTER=io.prometheus.jmx:jmx_prometheus_javaagent:$JMX_EXPORTER_VERSION
 [ -d "$SERVER/lib" ] || { echo "run trino_server.sh $VERSION first" >&2; exit 2; }
 jdk_for_trino "$VERSION"
 [ -n "$JAVA_FOUND" ] || { echo "no JDK fit for Trino $VERSION found" >&2; exit 2; }
@@ -54,6 +55,13 @@ trino_layer() {
         # An old Java may meet options of a newer one in jvm.config.
         printf '%s\n' -XX:+IgnoreUnrecognizedVMOptions
     fi > "$out/usr/lib/trino/bin/java-options"
+    # Metrics of its own it has from 407 on. The chart names the exporter's port.
+    if [ "$VERSION" -lt 407 ]; then
+        maven_get "$JMX_EXPORTER"
+        install -m 0644 -D "$MAVEN_REPOSITORY/$(maven_path "$JMX_EXPORTER")" "$out/usr/lib/trino/metrics/exporter.jar"
+        install -m 0644 "$LAB_SOURCE/images/trino/metrics.yaml" "$out/usr/lib/trino/metrics/"
+        echo -javaagent:/usr/lib/trino/metrics/exporter.jar=5556:/usr/lib/trino/metrics/metrics.yaml >> "$out/usr/lib/trino/bin/java-options"
+    fi
 }
 
 build() {
@@ -68,5 +76,5 @@ build() {
     rm -rf "$out/system" "$out/java" "$out/trino"
 }
 
-make_artifact "image-trino-$VERSION-$(recipe_of "${BASH_SOURCE[0]}" "$LAB_SOURCE"/images/trino/* "$LAB_SOURCE/build/oci_image.py" "$(readlink "$SERVER")" "$JAVA_FOUND/release")" build
+make_artifact "image-trino-$VERSION-$(recipe_of "${BASH_SOURCE[0]}" "$LAB_SOURCE"/images/trino/* "$LAB_SOURCE/build/oci_image.py" "$(readlink "$SERVER")" "$JAVA_FOUND/release" "$JMX_EXPORTER")" build
 link_program "image-trino-$VERSION" "$ARTIFACT"

@@ -104,6 +104,10 @@ spec:
           {{- end }}
           ports:
             - {name: http, containerPort: {{ $values.service.port }}, protocol: TCP}
+            {{- if lt (default .root.Chart.AppVersion $values.image.tag | toString | regexFind "^[0-9]+" | default "999" | int) 407 }}
+            # Such a server has no metrics of its own; the lab's image of it carries an exporter.
+            - {name: jmx-exporter, containerPort: 5556, protocol: TCP}
+            {{- end }}
           volumeMounts:
             - {name: config-volume, mountPath: {{ $path }}}
             - {name: catalog-volume, mountPath: {{ $path }}/catalog}
