@@ -37,6 +37,11 @@ durable: ## strace: nothing is acknowledged before its fdatasync
 	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace
 	state/tests/fdatasync.sh
 
+.PHONY: browser
+browser: ## the HTML report in Chromium: both widths, both colours, on paper
+	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
+	$(CARGO) test --locked -p flowctl --features browser --lib browser
+
 .PHONY: fmt
 fmt: ## formatting
 	$(CARGO) fmt --all --check

@@ -1,6 +1,9 @@
 //! The page as text: what stands in it, what must never, and that each drawing has a mark for each datum.
 
+#[cfg(feature = "browser")]
+mod browser;
 mod drawings;
+mod everything;
 
 use flowctl_state::event::{Event, RunOutcome};
 use flowctl_state::run_state::RunState;

@@ -256,19 +256,25 @@ fn every_reading_of_a_load_is_a_dot_on_its_line() {
 
 #[test]
 fn every_place_is_a_number_inside_its_drawing() {
-    let load =
-        json!({"samples_of_the_server": [{"at_millis": 5, "states": {}, "memory_bytes": 0}]});
-    let run = measured(
-        "trino.load",
-        json!({}),
-        vec![],
-        vec![record("load.json", "00")],
-    );
-    let page = page(&run, &[("00", load)]);
-    assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+    let (run, records) = super::everything::everything();
+    let page = page(&run, &records);
+    assert!(!page.contains("NaN") && !page.contains("\"inf"), "{page}");
     let places = Regex::new(r#" c?[xy][12]?="([^"]*)""#).unwrap();
+    let mut seen = 0;
     for place in places.captures_iter(&page) {
         let value: f64 = place[1].parse().unwrap();
         assert!((0.0..=2000.0).contains(&value), "{}", &place[0]);
+        seen += 1;
+    }
+    assert!(seen > 300, "{seen} places");
+    for id in [
+        "graph",
+        "timeline",
+        "latency",
+        "experiments",
+        "alerts",
+        "load",
+    ] {
+        assert!(section(&page, id).contains("<svg"), "{id}");
     }
 }
