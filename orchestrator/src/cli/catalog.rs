@@ -45,18 +45,30 @@ mod tests {
     use super::*;
     use crate::kinds::registry;
 
+    /// The steps as a workflow, checked, and its first step built.
+    fn built(steps: &str, criteria: &str) -> flowctl_workflows::Workflow {
+        let text = format!(
+            "apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {{name: w}}\ncriteria:\n{criteria}\nsteps:\n{steps}"
+        );
+        let files = [
+            ("w.yaml", text.as_bytes()),
+            ("sql/filtered.sql", b"SELECT 1"),
+        ];
+        let source = flowctl_workflows::source::Memory::new("", files);
+        let workflow = flowctl_workflows::load(&source, "w.yaml", &Catalog(registry()));
+        let workflow = workflow.unwrap_or_else(|problems| panic!("{problems:?}"));
+        let step = &workflow.steps[0];
+        let entry = registry();
+        let entry = entry.get(&step.uses).unwrap();
+        entry.build(&step.with).map(drop).unwrap();
+        workflow
+    }
+
     #[test]
     fn the_example_of_the_experiment_can_be_built() {
         let kinds = registry();
         let entry = kinds.get("experiment").unwrap();
-        let example = format!(
-            "apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {{name: w}}\ncriteria: [{{id: bytes_halved, text: t}}]\nsteps:\n{}",
-            entry.info.example
-        );
-        let catalog = Catalog(registry());
-        let source = flowctl_workflows::source::Memory::new("", [("w.yaml", example.as_bytes())]);
-        let workflow = flowctl_workflows::load(&source, "w.yaml", &catalog).unwrap();
-        entry.build(&workflow.steps[0].with).map(drop).unwrap();
+        let workflow = built(entry.info.example, "  - {id: bytes_halved, text: t}");
         // It is undone without being asked to.
         assert!(workflow.steps[0].undo.is_some());
         assert_eq!(
@@ -65,5 +77,18 @@ mod tests {
         );
         let unknown = entry.build(&json!({"no_such": Value::Null})).map(drop);
         assert!(unknown.is_err_and(|error| error.reason.contains("no_such")));
+    }
+
+    #[test]
+    fn the_experiment_of_the_guide_can_be_built() {
+        let guide = include_str!("../../../workflows/README.md");
+        let (_, after) = guide.split_once("## Experiments").unwrap();
+        let (_, block) = after.split_once("```yaml\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        let workflow = built(
+            block,
+            "  - {id: s3_speedup, text: t}\n  - {id: s3_bytes, text: t}",
+        );
+        assert!(workflow.file("sql/filtered.sql").is_some());
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, also in what tests share"
 )]
 
+mod experiment;
 mod language;
 mod recover;
 mod run;

@@ -16,7 +16,7 @@ use flowctl_steps::secret::Secrets;
 use flowctl_workflows::plan::{Plan, PlanStep, Role, UndoPlan};
 use flowctl_workflows::policy::{Span, UndoWhen};
 use flowctl_workflows::{RunId, StepId, WorkflowName};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::{Experiment, Kinds};
 use super::world::{Platform, by_change, by_parameters, world};
@@ -36,11 +36,8 @@ impl Renderer for Silent {
     }
 }
 
-fn plan(with: Value) -> Plan {
-    let mut step = PlanStep::new(
-        StepId::new("compare").unwrap(),
-        Role::Kind("experiment".into()),
-    );
+fn plan(kind: &str, with: Value) -> Plan {
+    let mut step = PlanStep::new(StepId::new("compare").unwrap(), Role::Kind(kind.into()));
     step.with = with;
     step.undo = Some(
         UndoPlan {
@@ -66,6 +63,10 @@ fn plan(with: Value) -> Plan {
 }
 
 async fn run(run: &str, with: Value) -> RunState {
+    run_kind(run, "experiment", with).await
+}
+
+async fn run_kind(run: &str, kind: &str, with: Value) -> RunState {
     let directory = tempfile::tempdir().unwrap();
     let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
     let environment = Arc::new(Environment {
@@ -81,7 +82,7 @@ async fn run(run: &str, with: Value) -> RunState {
         renderer: Arc::new(Silent),
     });
     let run = RunId::new(run).unwrap();
-    let executor = Executor::start(environment, run, plan(with), 8, vec![])
+    let executor = Executor::start(environment, run, plan(kind, with), 8, vec![])
         .await
         .unwrap();
     executor.run(&mut Silent).await.unwrap().state
@@ -117,4 +118,22 @@ async fn a_finished_experiment_keeps_its_findings_after_the_undo_of_nothing() {
         let findings = &record.result.as_ref().unwrap().findings;
         assert!(findings.len() >= 3, "{findings:?}");
     }
+}
+
+/// A kind that puts back by what it wrote down, and by nothing else.
+#[tokio::test]
+async fn an_undo_gets_the_handle_of_its_step() {
+    let state = run_kind("executed-handle", "set", json!({"to": "on"})).await;
+    let record = state.record("compare").unwrap();
+    assert_eq!(
+        record.undo,
+        UndoState::Done {
+            detail: "the setting put back".to_owned()
+        }
+    );
+    assert_eq!(record.state, StepState::Waiting, "undone is unfinished");
+    assert_eq!(
+        world("executed-handle", |world| world.setting.clone()),
+        "original"
+    );
 }

@@ -42,8 +42,11 @@ pub(super) fn world<T>(run: &str, look: impl FnOnce(&mut World) -> T) -> T {
     }))
 }
 
-/// Something happens; the process may die of it.
-async fn happen(cx: &StepContext, what: &str) {
+/// Something happens, unless it was cancelled before; the process may die of it.
+async fn happen(cx: &StepContext, what: &str) -> Result<(), StepError> {
+    if cx.cancel.is_cancelled() {
+        return Err(StepError::cancelled());
+    }
     let run = cx.attempt.run.as_str().to_owned();
     let dies = world(&run, |world| {
         world.events.push(what.to_owned());
@@ -53,6 +56,7 @@ async fn happen(cx: &StepContext, what: &str) {
         dead.notify_one();
         std::future::pending::<()>().await;
     }
+    Ok(())
 }
 
 /// The kinds of this platform.
@@ -150,7 +154,7 @@ impl Step for Probe {
         cx.sink
             .checkpoint(json!({"query": cx.attempt.to_string()}))
             .await?;
-        happen(cx, &format!("sample {}", cx.attempt.step)).await;
+        happen(cx, &format!("sample {}", cx.attempt.step)).await?;
         cx.sleep(std::time::Duration::from_secs(self.0.takes))
             .await?;
         let (number, setting) = world(cx.attempt.run.as_str(), |world| {
@@ -216,9 +220,9 @@ impl Step for Set {
         let run = cx.attempt.run.as_str();
         let was = world(run, |world| world.setting.clone());
         cx.sink.checkpoint(json!({"was": was})).await?;
-        happen(cx, "before the change").await;
+        happen(cx, "before the change").await?;
         world(run, |world| world.setting.clone_from(&self.0.to));
-        happen(cx, &format!("changed to {}", self.0.to)).await;
+        happen(cx, &format!("changed to {}", self.0.to)).await?;
         Ok(Output::of(json!({})))
     }
 
@@ -227,7 +231,7 @@ impl Step for Set {
             return Ok(Undone::Nothing("it had changed nothing"));
         };
         let run = cx.attempt.run.as_str();
-        happen(cx, "before the undo").await;
+        happen(cx, "before the undo").await?;
         let was = handle["was"].as_str().unwrap_or_default().to_owned();
         let fails = world(run, |world| {
             let fails = world.undo_fails_times > 0;
@@ -240,7 +244,7 @@ impl Step for Set {
         if fails {
             return Err(StepError::transient("set.busy", "the platform is busy"));
         }
-        happen(cx, "undone").await;
+        happen(cx, "undone").await?;
         Ok(Undone::Restored("the setting put back".to_owned()))
     }
 }
@@ -255,7 +259,7 @@ kind!(Look, "look", Nothing);
 #[async_trait]
 impl Step for Look {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
-        happen(cx, "look").await;
+        happen(cx, "look").await?;
         let (setting, samples) = world(cx.attempt.run.as_str(), |world| {
             (world.setting.clone(), world.samples)
         });
@@ -273,7 +277,7 @@ kind!(Restart, "restart", Nothing);
 impl Step for Restart {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
         let setting = world(cx.attempt.run.as_str(), |world| world.setting.clone());
-        happen(cx, &format!("restart {} with {setting}", cx.attempt.step)).await;
+        happen(cx, &format!("restart {} with {setting}", cx.attempt.step)).await?;
         Ok(Output::of(json!({})))
     }
 
