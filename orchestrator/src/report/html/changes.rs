@@ -3,6 +3,7 @@
 use flowctl_state::run_state::{StepRecord, UndoState};
 use flowctl_workflows::plan::PlanStep;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::words::step;
 use super::{Page, nothing, part};
@@ -17,7 +18,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
     for (plan, record) in page.state.steps() {
         if record.undo != UndoState::None {
             touched.push((plan, record));
-        } else if record.attempts > 0 && writes(plan) {
+        } else if record.attempts > 0 && writes(plan) && !only_read(record) {
             left.push(plan);
         }
     }
@@ -39,6 +40,12 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         }
     };
     part("changes", "What was changed and put back", &content)
+}
+
+/// Whether a statement says itself that it changed nothing: Trino gives every other one a type.
+fn only_read(record: &StepRecord) -> bool {
+    let output = record.result.as_ref().map(|result| &result.output);
+    output.and_then(|output| output.get("update_type")) == Some(&Value::Null)
 }
 
 fn undone(touched: &[(&PlanStep, &StepRecord)]) -> Markup {

@@ -10,11 +10,9 @@ use crate::report::model::StepReport;
 
 /// A drawing of more steps than this can no longer be read.
 const MOST: usize = 400;
-/// As wide as the page, so that it can be read there, on paper and, scrolled, on a phone.
-const PAGE: f64 = 1000.0;
-/// How many boxes stand beside each other; a longer rank goes on in the next line.
+/// How many boxes stand beside each other on a page; a longer rank goes on in the next line.
 const ABREAST: usize = 6;
-const PITCH: f64 = PAGE / ABREAST as f64;
+const PITCH: f64 = 166.0;
 const LINE: f64 = 54.0;
 const WIDTH: f64 = 154.0;
 const HEIGHT: f64 = 24.0;
@@ -62,10 +60,10 @@ fn legend(steps: &[StepReport]) -> Markup {
 }
 
 fn draw(steps: &[StepReport], graph: &Layout) -> Markup {
-    let (corners, height) = corners(graph);
+    let (corners, width, height) = corners(graph);
     let corner = |node: usize| corners.get(node).copied().unwrap_or_default();
     html! {
-        svg.plot viewBox=(format!("0 0 {} {}", px(PAGE), px(height)))
+        svg.graph width=(px(width)) height=(px(height)) viewBox=(format!("0 0 {} {}", px(width), px(height)))
             role="group" aria-label=(format!("graph of {} steps", steps.len())) {
             @for (from, to) in &graph.edges {
                 @let start = corner(*from);
@@ -87,18 +85,19 @@ fn draw(steps: &[StepReport], graph: &Layout) -> Markup {
     }
 }
 
-/// Where each box begins, and how high the drawing is. Ranks lie below each other, each in the middle of the page.
-fn corners(graph: &Layout) -> (Vec<(f64, f64)>, f64) {
+/// Where each box begins, and how wide and high the drawing is. Ranks lie below each other, each in the middle.
+fn corners(graph: &Layout) -> (Vec<(f64, f64)>, f64, f64) {
     let mut ranks: Vec<Vec<usize>> = vec![Vec::new(); graph.columns];
     for (node, (rank, _)) in graph.places.iter().enumerate() {
         ranks[*rank].push(node);
     }
+    let width = graph.rows.min(ABREAST) as f64 * PITCH;
     let mut corners = vec![(0.0, 0.0); graph.places.len()];
     let mut lines = 0.0;
     for rank in &mut ranks {
         rank.sort_by_key(|node| graph.places[*node].1);
         for abreast in rank.chunks(ABREAST) {
-            let left = (PAGE - abreast.len() as f64 * PITCH) / 2.0;
+            let left = (width - abreast.len() as f64 * PITCH) / 2.0;
             for (place, node) in abreast.iter().enumerate() {
                 let x = left + place as f64 * PITCH + (PITCH - WIDTH) / 2.0;
                 corners[*node] = (x, lines * LINE + (LINE - HEIGHT) / 2.0);
@@ -106,7 +105,7 @@ fn corners(graph: &Layout) -> (Vec<(f64, f64)>, f64) {
             lines += 1.0;
         }
     }
-    (corners, lines * LINE)
+    (corners, width, lines * LINE)
 }
 
 fn name(steps: &[StepReport], node: usize) -> &str {

@@ -69,9 +69,12 @@ fn told(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| match value {
-                Value::Array(items) if !items.is_empty() => format!("{name}:\n{}", told(value)),
-                _ => format!("{name}: {}", told(value)),
+            // Lists last: what follows one would look like its last item.
+            let (lists, single): (Vec<_>, Vec<_>) =
+                fields.iter().partition(|(_, value)| is_list(value));
+            let fields = single.into_iter().chain(lists).map(|(name, value)| {
+                let between = if is_list(value) { "\n" } else { " " };
+                format!("{name}:{between}{}", told(value))
             });
             fields.collect::<Vec<_>>().join("; ")
         }
@@ -82,6 +85,10 @@ fn told(value: &Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+fn is_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty())
 }
 
 #[cfg(test)]
@@ -95,7 +102,7 @@ mod tests {
         assert_eq!(told(&json!("a")), "a");
         assert_eq!(told(&json!([])), "none");
         assert_eq!(
-            told(&json!({"version": "476", "nodes": [{"id": "w1", "up": true}, {"id": "w2"}]})),
+            told(&json!({"nodes": [{"id": "w1", "up": true}, {"id": "w2"}], "version": "476"})),
             "version: 476; nodes:\n• id: w1; up: true\n• id: w2"
         );
     }

@@ -186,6 +186,17 @@ fn what_was_hidden_put_back_and_left_out_is_said() {
 }
 
 #[test]
+fn a_statement_that_only_read_changed_nothing() {
+    let changes = |update_type: Value| {
+        let output = json!({"update_type": update_type});
+        let page = page(&measured("trino.query", output, vec![], vec![]), &[]);
+        section(&page, "changes").to_owned()
+    };
+    assert!(changes(json!("INSERT")).contains("#step-a"));
+    assert!(!changes(Value::Null).contains("#step-a"));
+}
+
+#[test]
 fn a_rehearsal_says_so_at_the_top_and_on_every_sheet() {
     let mut run = rich();
     assert!(!page(&run, &[]).contains("REHEARSAL"));
