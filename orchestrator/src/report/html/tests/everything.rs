@@ -101,7 +101,7 @@ pub(super) fn everything() -> (RunState, Vec<(&'static str, Value)>) {
             "run_time_millis": 60 + (round * 37) % 180, "queued_millis": 1})
     };
     let trial = |at: u32| {
-        json!({"order": at, "block": at / 4, "variant": if at % 2 == 0 { "a" } else { "b" }, "warm_up": at < 2,
+        json!({"order": at, "block": at / 4, "variant": if at.is_multiple_of(2) { "a" } else { "b" }, "warm_up": at < 2,
             "values": {"time": 100.0 - f64::from(at % 2 * 40 + at % 5)}})
     };
     let reading = |at: u32| json!({"at_millis": at * 1000, "states": {"RUNNING": at % 6, "QUEUED": 20 - at}, "memory_bytes": at * 30_000_000});
