@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use flowctl_steps::registry::KindEntry;
 use flowctl_steps::step::OnResume;
 use flowctl_workflows::diagnostic::suggest;
+use flowctl_workflows::policy::UndoWhen;
 use serde_json::{Value, json};
 
 use super::error::Error;
@@ -87,6 +88,18 @@ fn text(entry: &KindEntry, params: &Value, result: &Value) -> String {
         ("after a crash", on_resume),
     ] {
         let _ = writeln!(text, "{title:<14}{words}");
+    }
+    let undone = match entry.undone {
+        UndoWhen::Never => None,
+        UndoWhen::Failure => Some("when the run fails or is cancelled"),
+        UndoWhen::Always => Some("at the end of every run"),
+    };
+    if let Some(when) = undone {
+        let _ = writeln!(
+            text,
+            "{:<14}{when}, unless its `undo:` says otherwise",
+            "undone"
+        );
     }
     text.push_str("\nPARAMETERS (`with:`)\n");
     text.push_str(&fields::list(params));

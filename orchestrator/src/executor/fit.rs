@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// Turns scalars into text where `schema` wants text.
-pub(super) fn fit(schema: &Value, value: &mut Value) {
+pub(crate) fn fit(schema: &Value, value: &mut Value) {
     fit_at(schema, schema, value);
 }
 

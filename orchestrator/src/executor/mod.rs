@@ -37,6 +37,7 @@ use message::{Message, Request};
 
 pub use environment::{Environment, Renderer};
 pub use error::Error;
+pub(crate) use fit::fit;
 pub use handle::Handle;
 pub use live::Live;
 pub use message::Look;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::journal::{InnerSink, Journal, Slot};
 use super::params::Use;
+use crate::executor::fit;
 
 /// What the steps inside of one experiment share.
 #[derive(Clone)]
@@ -42,6 +43,15 @@ impl Inside {
         inside
     }
 
+    /// A name for a step inside that no earlier attempt of the experiment has used, so that what one left is not taken
+    /// for another's.
+    pub(super) fn name(&self, name: &str) -> String {
+        match self.cx.attempt.attempt {
+            1 => name.to_owned(),
+            attempt => format!("try{attempt}.{name}"),
+        }
+    }
+
     /// A step inside. `what` is said before its progress texts.
     ///
     /// # Errors
@@ -65,7 +75,7 @@ impl Inside {
             attempt: AttemptName {
                 run: self.cx.attempt.run.clone(),
                 step: inner_id(&self.cx.attempt.step, name)?,
-                attempt: self.cx.attempt.attempt,
+                attempt: 1,
             },
             handle,
             left: None,
@@ -99,8 +109,13 @@ pub(super) fn build(registry: &Registry, used: &Use) -> Result<Box<dyn Step>, St
         )
         .help("`flowctl kinds` lists them")
     })?;
+    // A template that is one name keeps its value's type, also where the kind wants text.
+    let mut with = used.with.clone();
+    if !with.is_null() {
+        fit(&(entry.params_schema)(), &mut with);
+    }
     entry
-        .build(&used.with)
+        .build(&with)
         .map_err(|error| StepError::permanent("kind.params", error.to_string()))
 }
 

@@ -78,7 +78,10 @@ const EXAMPLE: &str = r#"- id: projection
   with:
     sample: {uses: trino.query, with: {sql: "SELECT sum(id) FROM hive.lab.orders", session: {hive.projection_pushdown_enabled: true}}}
     variants:
-      a: {name: without, with: {session: {hive.projection_pushdown_enabled: false}}}
+      a:
+        name: without
+        with: {session: {hive.projection_pushdown_enabled: false}}
+        check_with: {session: {hive.projection_pushdown_enabled: false}}
       b: {name: with}
     manipulation_check:
       uses: trino.query

@@ -169,9 +169,13 @@ impl Measuring<'_> {
         self.inside.cx.sink.progress(&what);
         let used = self.params.sample_of(variant);
         let slot = Slot::UnderWay(variant);
-        let inner = self
-            .inside
-            .step(&used, &format!("sample{order}"), slot, None, &what)?;
+        let inner = self.inside.step(
+            &used,
+            &self.inside.name(&format!("sample{order}")),
+            slot,
+            None,
+            &what,
+        )?;
         let Ran { result, evidence } = inner.run().await;
         let evidence: Vec<String> = evidence.into_iter().map(|kept| kept.sha256).collect();
         let output = match result {

@@ -171,7 +171,7 @@ async fn look(
             "no step looks whether the setting is active",
         )
     })?;
-    let name = format!("check{}{}.{when}", block + 1, variant.key());
+    let name = inside.name(&format!("check{}{}.{when}", block + 1, variant.key()));
     let inner = inside.step(&used, &name, Slot::Nowhere, None, &what)?;
     let ran = inner.run().await;
     let output = ran.result.map_err(|error| within(error, &what))?;

@@ -1,5 +1,7 @@
 //! What was measured, as it goes into the evidence: every sample, every look, and why it ended.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
@@ -88,27 +90,19 @@ impl Measured {
             && self.looks.iter().all(|look| look.holds)
     }
 
-    /// Whether a sample is one of those that are judged: no warm-up, and of a block that has all its `samples` of
-    /// both variants.
-    pub(super) fn is_judged(&self, sample: &Sample, samples: usize) -> bool {
-        let of = |variant| {
-            let same = |other: &&Sample| {
-                !other.warm_up && other.block == sample.block && other.variant == variant
-            };
-            self.samples.iter().filter(same).count()
-        };
-        self.counts()
-            && !sample.warm_up
-            && Variant::BOTH
-                .into_iter()
-                .all(|variant| of(variant) >= samples)
-    }
-
-    /// The values of a metric that are judged.
+    /// The values of a metric that are judged: no warm-ups, and only blocks that have all their `samples` of both
+    /// variants.
     pub(super) fn points(&self, metric: &str, samples: usize) -> Vec<Point> {
-        self.samples
-            .iter()
-            .filter(|sample| self.is_judged(sample, samples))
+        if !self.counts() {
+            return Vec::new();
+        }
+        let mut taken: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
+        let counting = || self.samples.iter().filter(|sample| !sample.warm_up);
+        for sample in counting() {
+            taken.entry(sample.block).or_default()[sample.variant as usize] += 1;
+        }
+        counting()
+            .filter(|sample| taken[&sample.block].iter().all(|of| *of >= samples))
             .filter_map(|sample| {
                 Some(Point {
                     block: sample.block,

@@ -27,7 +27,7 @@ pub(super) async fn set_up(
     take_back(inside, params).await?;
     let turn = next_turn(inside).await?;
     if let Some(change) = &own.change {
-        let name = format!("turn{turn}.change");
+        let name = inside.name(&format!("turn{turn}.change"));
         let active = Change {
             variant,
             name: name.clone(),
@@ -122,7 +122,7 @@ async fn take_back(inside: &Inside, params: &Params) -> Result<Vec<String>, Step
 
 async fn settle(inside: &Inside, params: &Params, turn: u32) -> Result<(), StepError> {
     for (number, used) in params.settle.iter().enumerate() {
-        let name = format!("turn{turn}.settle{number}");
+        let name = inside.name(&format!("turn{turn}.settle{number}"));
         let inner = inside.step(used, &name, Slot::Nowhere, None, &used.uses)?;
         let ran = inner.run().await;
         ran.result.map_err(|error| within(error, &used.uses))?;
@@ -165,7 +165,8 @@ async fn look(inside: &Inside, params: &Params) -> Result<Option<Value>, StepErr
         uses: check.uses.clone(),
         with: check.with.clone(),
     };
-    let inner = inside.step(&used, "restore_check", Slot::Nowhere, None, "restore check")?;
+    let name = inside.name("restore_check");
+    let inner = inside.step(&used, &name, Slot::Nowhere, None, "restore check")?;
     let output = inner
         .run()
         .await

@@ -70,5 +70,8 @@ fn what_does_not_fit_is_refused_in_words() {
     let error = try_experiment(without_check).err().unwrap_or_default();
     assert!(error.contains("needs a `restore_check:`"), "{error}");
     assert!(try_experiment(by_parameters()).is_ok());
+    // What a template made a number of is text where the kind wants text.
+    let number = json!({"sample": {"with": {"rows": 5}}});
+    assert!(try_experiment(and(by_parameters(), &number)).is_ok());
     assert!(try_experiment(by_change()).is_ok());
 }

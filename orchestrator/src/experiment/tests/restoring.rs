@@ -96,6 +96,10 @@ async fn the_next_attempt_puts_back_what_the_last_one_left() {
     let output = step.run(&next.context).await.unwrap();
     assert_eq!(output.value["hypotheses"][0]["verdict"], "PASS");
     assert_eq!(setting("left"), "original");
+    // Nothing of it goes by a name of the first attempt, but for the change that is put back.
+    let events = world("left", |world| world.events.clone());
+    assert!(events.contains(&"sample compare[sample1]".to_owned()));
+    assert!(events.contains(&"sample compare[try2.sample1]".to_owned()));
 }
 
 #[tokio::test]
