@@ -1,4 +1,5 @@
-//! `flowctl cancel`: asks the process that works on a run to stop it.
+//! `flowctl cancel`: asks the process that works on a run to stop it. A run whose process died is taken up here, only to
+//! be stopped: what it left changed is put back.
 
 use super::Cx;
 use super::choose;
@@ -6,6 +7,7 @@ use super::error::Error;
 use super::exit_code::ExitCode;
 use super::output;
 use super::reach::Reach;
+use super::resume;
 use super::runtime::block_on;
 use crate::config;
 
@@ -14,27 +16,28 @@ use crate::config;
 pub(super) struct Args {
     /// The run, or the beginning of its id, or `latest` [default: the running one]
     run: Option<String>,
+    /// Where the target's file is now, if its name no longer leads there
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
-    let run = block_on(async {
+    let by = format!("{} with `flowctl cancel`", config::user());
+    let (run, asked) = block_on(async {
         let reach = Reach::open(cx, "flowctl cancel").await?;
         let run = choose::run(&reach, args.run.as_deref()).await?;
-        match &reach {
+        let asked = match &reach {
             Reach::Holder(client) => {
-                client
-                    .cancel(&run, format!("{} with `flowctl cancel`", config::user()))
-                    .await?
+                client.cancel(&run, by.clone()).await?;
+                true
             }
-            Reach::Own(_) | Reach::Nothing => {
-                return Err(Error::usage_with_help(
-                    format!("run {run} is not under way: no process holds this state"),
-                    "an interrupted run has stopped already; `flowctl status` shows where it stands",
-                ));
-            }
-        }
-        Ok(run)
+            Reach::Own(_) | Reach::Nothing => false,
+        };
+        Ok((run, asked))
     })?;
+    if !asked {
+        return resume::stop(cx, &run, args.target.as_deref(), by);
+    }
     output::note(&format!(
         "{run} is being cancelled: what runs is stopped, undos and `finally:` follow; `flowctl watch` shows it"
     ));

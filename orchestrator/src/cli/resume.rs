@@ -8,13 +8,14 @@ use std::sync::Arc;
 use flowctl_state::event::RunOutcome;
 use flowctl_state::hold::Hold;
 use flowctl_state::run_state::{Phase, RunState};
-use flowctl_workflows::TargetFile;
 use flowctl_workflows::plan::Plan;
+use flowctl_workflows::{RunId, TargetFile};
 
 use super::Cx;
 use super::drive::{self, Show};
 use super::error::Error;
 use super::exit_code::ExitCode;
+use super::output::StreamFormat;
 use super::reach::hold_to_write;
 use super::runtime::block_on;
 use super::{choose, output, target};
@@ -49,6 +50,40 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
         let executor = Executor::resume(Arc::clone(&environment), state, args.jobs).await?;
         drive::drive(cx, &hold, environment, executor, args.show).await
+    })
+}
+
+/// Takes up a run that no process works on, only to stop it.
+pub(super) fn stop(
+    cx: &Cx,
+    run: &RunId,
+    target: Option<&str>,
+    by: String,
+) -> Result<ExitCode, Error> {
+    let hold = hold_to_write(cx, "flowctl cancel")?;
+    let state = server::replay(hold.log().as_ref(), run)?;
+    if matches!(state.phase, Phase::Finished { .. }) {
+        return Err(Error::usage_with_help(
+            format!("run {run} is over"),
+            "`flowctl status` shows how it ended",
+        ));
+    }
+    let target = target_of(cx, &state.plan, target)?;
+    let files = files(&hold, &state.plan)?;
+    let show = Show {
+        output: StreamFormat::Text,
+        quiet: false,
+        yes: false,
+    };
+    let code = block_on(async {
+        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let executor = Executor::stop(Arc::clone(&environment), state, by).await?;
+        drive::drive(cx, &hold, environment, executor, show).await
+    })?;
+    // Cancelled is what it was asked to be.
+    Ok(match code {
+        ExitCode::Cancelled => ExitCode::Success,
+        code => code,
     })
 }
 

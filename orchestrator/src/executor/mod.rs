@@ -154,6 +154,30 @@ impl Executor {
         Ok(executor)
     }
 
+    /// Takes a run up where its events end, only to stop it: what it left in flight is ended, its undos and `finally:`
+    /// run, and nothing else is started, probed or forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Log`] when it could not be stored.
+    pub async fn stop(
+        environment: Arc<Environment>,
+        state: RunState,
+        by: String,
+    ) -> Result<Self, Error> {
+        let resumed = Event::RunResumed {
+            jobs: state.jobs,
+            reopened: Vec::new(),
+        };
+        let mut executor = Self::around(environment, state);
+        executor.opening = executor.persist(vec![resumed]).await?;
+        executor.frontier = Frontier::build(&executor.dag, &executor.state);
+        let mut events = Vec::new();
+        executor.decide(Input::Cancel { by }, &mut events);
+        let stopped = executor.persist(events).await?;
+        executor.opening.extend(stopped);
+        Ok(executor)
+    }
+
     fn around(environment: Arc<Environment>, state: RunState) -> Self {
         let dag = Dag::new(Arc::clone(&state.plan));
         let frontier = Frontier::build(&dag, &state);

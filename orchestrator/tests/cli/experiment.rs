@@ -97,6 +97,21 @@ fn cancelled_between_the_change_and_the_measurement_it_puts_back() {
 }
 
 #[test]
+fn killed_and_then_cancelled_it_puts_back() {
+    let place = place();
+    place.start(&["run", "w"], is_changed).kill();
+    assert!(is_on(&place));
+    let cancelled = place.run(&["cancel", "latest"]);
+    assert_eq!(cancelled.code(), 0, "{}", cancelled.transcript());
+    assert!(!is_on(&place));
+    let status = place.status();
+    assert_eq!(status["state"], "cancelled");
+    assert_eq!(status["steps"][0]["attempts"], 1, "nothing was begun anew");
+    // It is over now, and a second cancel has nothing to do.
+    assert_eq!(place.run(&["cancel", "latest"]).code(), 2);
+}
+
+#[test]
 fn killed_and_then_resumed_only_to_be_cancelled_it_puts_back() {
     let place = place();
     place.start(&["run", "w"], is_changed).kill();
