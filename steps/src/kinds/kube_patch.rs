@@ -183,7 +183,15 @@ impl KubePatch {
         }
         let now = match standing {
             Standing::Before if !handle.changes.is_empty() => {
-                self.send(&kube, &resource, &live, false).await?
+                let sent = self.send(&kube, &resource, &live, false).await;
+                if sent
+                    .as_ref()
+                    .is_err_and(|error| error.code == "kube.changed_meanwhile")
+                {
+                    // Surely not written: the next attempt looks again, and has nothing to put back.
+                    cx.sink.checkpoint(Value::Null).await?;
+                }
+                sent?
             }
             _ => live,
         };

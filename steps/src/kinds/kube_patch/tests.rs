@@ -264,3 +264,40 @@ fn what_does_not_fit_is_refused() {
         assert!(error.contains(expected), "{error:?}");
     }
 }
+
+/// What was foreseen holds for the version that was looked at, and for no other.
+#[tokio::test(start_paused = true)]
+async fn a_write_onto_another_version_than_the_one_looked_at_is_refused() {
+    let operation =
+        json!([{"op": "replace", "path": "/data/hive.properties", "value": "pushdown=true"}]);
+    for more in [
+        json!({}),
+        json!({"type": "strategic"}),
+        json!({"type": "json", "patch": operation}),
+    ] {
+        let server = FakeServer::with(vec![catalog()]).hook(|call, objects| {
+            if call.method == "PATCH" && !call.query.contains("dryRun") {
+                let live = objects.get_mut(PATH).unwrap();
+                live["metadata"]["resourceVersion"] = json!("6");
+                live["data"]["hive.properties"] = json!("theirs");
+            }
+            None
+        });
+        let test = context(&server);
+        let error = step(more.clone()).run(&test.context).await.unwrap_err();
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ErrorClass::Transient, "kube.changed_meanwhile"),
+            "{more}"
+        );
+        assert_eq!(content(&server)["data"]["hive.properties"], "theirs");
+        // Nothing was written, so the next attempt takes what is there now for the original.
+        let server = FakeServer::with(vec![server.at(PATH).unwrap()]);
+        let mut next = context(&server);
+        next.context.left = test.sink.checkpoints().last().cloned();
+        let written = step(more.clone()).run(&next.context).await.unwrap();
+        assert!(!written.value["changed"].as_array().unwrap().is_empty());
+        step(more).undo(&next.resumed().context).await.unwrap();
+        assert_eq!(content(&server)["data"]["hive.properties"], "theirs");
+    }
+}

@@ -49,7 +49,10 @@ impl Handle {
                 )
             })
         };
-        handle.map(read).transpose()
+        handle
+            .filter(|handle| !handle.is_null())
+            .map(read)
+            .transpose()
     }
 
     /// Where the object stands.
