@@ -66,6 +66,8 @@ build() {
     fi
 }
 
+# A module without sources of its own must not put a pattern, and with it the checkout's place, into the recipe.
+shopt -s nullglob
 make_artifact "$NAME-$VERSION-$(recipe_of "$MODULE"/go.* "$MODULE"/*.go "$LDFLAGS" "${PACKAGES[*]}" "$(go env GOVERSION)")" build
 for PROGRAM in "${PROGRAMS[@]}"; do
     if [ "$NAME" = kubernetes ]; then link_program "$PROGRAM" "$ARTIFACT/hyperkube"; else link_program "$PROGRAM" "$ARTIFACT/$PROGRAM"; fi
