@@ -39,6 +39,21 @@ func TestOperationsAreToldApart(t *testing.T) {
 	}
 }
 
+// As Ceph 18.2.7 wrote them.
+func TestRealLinesAreUnderstood(t *testing.T) {
+	for line, want := range map[string]access{
+		`2026-11-23T14:28:23.605+0000 7f05f27fe6c0  1 beast: 0x7f05ef7f76e0: 127.0.0.1 - trino-user [23/Nov/2026:14:28:21.497 +0000] "PUT /lakehouse HTTP/1.1" 200 0 - "curl/7.88.1" - latency=2.108000040s`: {"put", "lakehouse", 200, 0, 2.10800004},
+		`2026-11-23T14:49:48.801+0000 7f05f38006c0  1 beast: 0x7f05ef7f76e0: 10.244.0.2 - anonymous [23/Nov/2026:14:49:48.797 +0000] "GET / HTTP/1.0" 200 231 - - - latency=0.004000000s`:                    {"list", "", 200, 231, 0.004},
+	} {
+		if got, ok := parseAccess(line); !isAccess(line) || !ok || got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	if isAccess("2026-11-23T14:28:19.005+0000 7f063b0c8140  0 starting handler: beast") {
+		t.Error("that is no request")
+	}
+}
+
 func TestWhatIsNotUnderstoodIsCountedAndOtherLinesAreNot(t *testing.T) {
 	g := newGateway("", "")
 	g.take("7f1 1 beast: 0x1: something else latency=0.1s")

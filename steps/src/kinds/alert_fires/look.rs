@@ -212,8 +212,9 @@ impl Platform {
         for metric in &self.metrics {
             let reading = self.prometheus.instant(cx, &metric.selector).await?;
             for series in reading.series.iter().take(VALUES - words.len()) {
-                if let Some(value) = series.values().last() {
-                    words.push(format!("{} is {value}", series.name()));
+                if let Some(sample) = series.samples.last() {
+                    // Not a number is worth showing: a quantile of no queries at all is none.
+                    words.push(format!("{} is {}", series.name(), sample.value));
                 }
             }
             if words.len() >= VALUES {
