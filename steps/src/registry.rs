@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flowctl_workflows::policy::UndoWhen;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -58,7 +59,14 @@ impl KindEntry {
             info: K::INFO,
             undone: K::UNDONE,
             params_schema: || schemars::schema_for!(K::Params).to_value(),
-            output_schema: || schemars::schema_for!(K::Output).to_value(),
+            // As it is written: what Trino's answers are read from has other names.
+            output_schema: || {
+                SchemaSettings::default()
+                    .for_serialize()
+                    .into_generator()
+                    .into_root_schema_for::<K::Output>()
+                    .to_value()
+            },
             build: |with| {
                 // A step without `with:` has the parameters of an empty object.
                 let with = if with.is_null() {

@@ -1,6 +1,6 @@
 //! How a run ended, in a screenful: the verdicts, what failed, and where the report is.
 
-use flowctl_state::run_state::{RunState, StepState};
+use flowctl_state::run_state::{RunState, StepState, UndoState};
 use flowctl_workflows::result::Verdict;
 use serde::Serialize;
 
@@ -145,18 +145,26 @@ fn count(verdicts: &[CriterionVerdict<'_>]) -> String {
 }
 
 fn steps(state: &RunState) -> String {
-    let mut counts = [0usize; 5];
+    let mut counts = [0usize; 6];
     for (_, record) in state.steps() {
         let at = match record.state {
             StepState::Succeeded => 0,
             StepState::Failed => 1,
             StepState::Skipped(_) => 2,
             StepState::Cancelled => 3,
+            StepState::Waiting if matches!(record.undo, UndoState::Done { .. }) => 5,
             StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. } => 4,
         };
         counts[at] += 1;
     }
-    let words = ["succeeded", "failed", "skipped", "cancelled", "not ended"];
+    let words = [
+        "succeeded",
+        "failed",
+        "skipped",
+        "cancelled",
+        "not ended",
+        "put back",
+    ];
     let parts = counts
         .into_iter()
         .zip(words)

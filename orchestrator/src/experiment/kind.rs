@@ -89,7 +89,7 @@ const EXAMPLE: &str = r#"- id: projection
       expect: {a: "rows[0][1] == 'false'", b: "rows[0][1] == 'true'"}
     blocks: 8
     metrics:
-      - {name: bytes, unit: bytes, value: stats.physicalInputBytes}
+      - {name: bytes, unit: bytes, value: stats.physical_input_bytes}
     equal: fingerprint
     hypotheses:
       - {metric: bytes, effect: reduction, op: ">", threshold: 0.5, proves: bytes_halved}

@@ -160,7 +160,7 @@ pub struct Metric {
     /// Its unit, for example `ms`.
     #[serde(default)]
     pub unit: String,
-    /// CEL over a sample's output, for example `stats.physicalInputBytes`.
+    /// CEL over a sample's output, for example `stats.physical_input_bytes`.
     pub value: String,
 }
 
