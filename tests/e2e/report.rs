@@ -55,6 +55,8 @@ pub(crate) struct Step {
     pub(crate) started: Option<String>,
     /// When it ended, as text.
     pub(crate) finished: Option<String>,
+    /// What was put back.
+    pub(crate) undone: Option<String>,
 }
 
 /// What a criterion may come to.
