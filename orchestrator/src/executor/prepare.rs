@@ -242,9 +242,21 @@ impl Expectation {
         let Some(expression) = &self.inapplicable else {
             return Ok(false);
         };
+        // An answer that the kind itself takes exception to (too few rows) says nothing of what applies.
+        let amiss =
+            |finding: &Finding| matches!(finding.verdict, Verdict::Fail | Verdict::Inconclusive);
+        if output.findings.iter().any(amiss) {
+            return Ok(false);
+        }
         let context = self.context.clone().with_output(output.value.clone());
         let (verdict, reason) = match expression.evaluate_bool(&context) {
-            Ok(false) => return Ok(false),
+            Ok(false) => {
+                // That the question was answered is no proof of what it was about.
+                if self.expressions.is_empty() {
+                    output.findings.retain(|finding| !finding.proves.is_empty());
+                }
+                return Ok(false);
+            }
             Ok(true) => (
                 Verdict::Inapplicable,
                 holds(self.describe(expression, &context)),
@@ -253,14 +265,15 @@ impl Expectation {
             Err(error) => (Verdict::Inconclusive, error.to_string()),
         };
         let (proves, numbers, evidence) = (vec![], vec![], vec![]);
-        output.findings = vec![Finding {
+        output.findings.retain(|finding| !finding.proves.is_empty());
+        output.findings.push(Finding {
             about: expression.text().to_owned(),
             proves,
             verdict,
             reason,
             numbers,
             evidence,
-        }];
+        });
         Ok(true)
     }
 

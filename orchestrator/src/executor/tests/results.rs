@@ -87,6 +87,22 @@ async fn what_the_platform_cannot_do_is_inapplicable_and_not_judged() {
         assert_eq!(findings.len(), 1, "{name}: {findings:?}");
         assert_eq!(Some(findings[0].verdict), verdict, "{name}");
     }
+    // What the kind finds by itself: that it had an answer proves nothing, and a bad answer decides nothing.
+    for (name, version, finds, verdicts) in [
+        ("asked", 368, "PASS", &[][..]),
+        ("heard", 476, "PASS", &[Verdict::Inapplicable][..]),
+        ("amiss", 476, "FAIL", &[Verdict::Fail][..]),
+        ("empty", 476, "INCONCLUSIVE", &[Verdict::Inconclusive][..]),
+    ] {
+        let with = json!({"output": {"version": version}, "finds": finds});
+        let mut a = step("a", &[], with);
+        a.inapplicable = Some("version > 426".into());
+        a.proves = vec![CriterionId::new("c").unwrap()];
+        let state = run(&format!("results-applies-{name}"), plan(vec![a])).await;
+        let findings = &state.record("a").unwrap().result.as_ref().unwrap().findings;
+        let seen: Vec<Verdict> = findings.iter().map(|finding| finding.verdict).collect();
+        assert_eq!(seen, verdicts, "{name}");
+    }
     let mut a = step("a", &[], json!({"output": {"version": 476}}));
     a.inapplicable = Some("version > 426".into());
     a.proves = vec![CriterionId::new("c").unwrap()];
