@@ -17,6 +17,7 @@ pub mod pods;
 pub mod quantity;
 pub mod readiness;
 pub mod trouble;
+pub mod version;
 pub mod waiting;
 
 pub use api::{ApplyMode, Kube, LogWindow, Selection};

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kube_apply::File;
-use super::kube_wait::usual_version;
 use crate::clients::kube::choose::Choice;
+use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate, unless_cancelled};
 use crate::clients::kube::{Kube, Resource, manifest, object};
 use crate::context::StepContext;
@@ -112,12 +112,7 @@ impl Kind for KubeDelete {
                     target.kind
                 ));
             }
-            if target.api_version.is_none() && usual_version(&target.kind).is_none() {
-                return Err(format!(
-                    "`api_version` is needed for the kind `{}`",
-                    target.kind
-                ));
-            }
+            version_of(&target.kind, target.api_version.as_deref())?;
         }
         Ok(Box::new(Self { params }))
     }
@@ -204,11 +199,7 @@ impl KubeDelete {
     }
 
     async fn find(&self, kube: &Kube, target: &Target) -> Result<Vec<Going>, StepError> {
-        let version = target
-            .api_version
-            .as_deref()
-            .or_else(|| usual_version(&target.kind))
-            .unwrap_or("v1");
+        let version = checked_version_of(&target.kind, target.api_version.as_deref())?;
         let resource = match kube.resource(version, &target.kind).await {
             // The kind went, and its objects with it.
             Err(error) if error.code == "kube.unknown_kind" => return Ok(Vec::new()),

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kube_wait::usual_version;
 use crate::clients::kube::object;
+use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -65,9 +65,7 @@ impl Kind for KubeGet {
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         let kind = &params.kind;
-        if params.api_version.is_none() && usual_version(kind).is_none() {
-            return Err(format!("`api_version` is needed for the kind `{kind}`"));
-        }
+        version_of(kind, params.api_version.as_deref())?;
         Ok(Box::new(Self { params }))
     }
 }
@@ -92,10 +90,7 @@ impl KubeGet {
             name,
         } = &self.params;
         let kube = cx.clients.kube().await?;
-        let version = api_version
-            .as_deref()
-            .or_else(|| usual_version(kind))
-            .unwrap_or("v1");
+        let version = checked_version_of(kind, api_version.as_deref())?;
         let found = match kube.resource(version, kind).await {
             // Where there is no such kind there is none of its objects either.
             Err(error) if error.code == "kube.unknown_kind" => None,

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kube_wait::usual_version;
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::object;
+use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -72,12 +72,7 @@ impl Kind for KubeList {
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
-        if params.api_version.is_none() && usual_version(&params.kind).is_none() {
-            return Err(format!(
-                "`api_version` is needed for the kind `{}`",
-                params.kind
-            ));
-        }
+        version_of(&params.kind, params.api_version.as_deref())?;
         Ok(Box::new(Self { params }))
     }
 }
@@ -103,10 +98,7 @@ impl KubeList {
             name,
         } = &self.params;
         let kube = cx.clients.kube().await?;
-        let version = api_version
-            .as_deref()
-            .or_else(|| usual_version(kind))
-            .unwrap_or("v1");
+        let version = checked_version_of(kind, api_version.as_deref())?;
         let choice = Choice {
             namespace: namespace.as_deref(),
             selector: selector.as_deref(),

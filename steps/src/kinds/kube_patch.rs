@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::undo::{Handle, Standing};
-use super::kube_wait::usual_version;
 use crate::clients::kube::patch::{FieldChange, changes};
+use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::kube::{Kube, PatchMode, PatchType, Resource, object};
 use crate::context::StepContext;
@@ -90,9 +90,7 @@ impl Kind for KubePatch {
         let Params {
             kind, patch_type, ..
         } = &params;
-        if params.api_version.is_none() && usual_version(kind).is_none() {
-            return Err(format!("`api_version` is needed for the kind `{kind}`"));
-        }
+        version_of(kind, params.api_version.as_deref())?;
         if kind == "Secret" {
             return Err(
                 "a Secret cannot be patched: its former values would stand in the state".to_owned(),
@@ -134,10 +132,7 @@ impl KubePatch {
         let Params {
             kind, api_version, ..
         } = &self.params;
-        let version = api_version
-            .as_deref()
-            .or_else(|| usual_version(kind))
-            .unwrap_or("v1");
+        let version = checked_version_of(kind, api_version.as_deref())?;
         kube.resource(version, kind).await
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::pods::{self, PodSummary};
 use crate::clients::kube::readiness::{Readiness, readiness};
+use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate, unless_cancelled};
 use crate::clients::kube::{Kube, object, trouble};
 use crate::context::StepContext;
@@ -119,12 +120,7 @@ impl Kind for KubeWait {
             }
             _ => Ok(()),
         }?;
-        if params.api_version.is_none() && usual_version(&params.kind).is_none() {
-            return Err(format!(
-                "`api_version` is needed for the kind `{}`",
-                params.kind
-            ));
-        }
+        version_of(&params.kind, params.api_version.as_deref())?;
         Ok(Box::new(Self { params }))
     }
 }
@@ -140,24 +136,6 @@ impl Step for KubeWait {
     }
 }
 
-/// The API version of the kinds that everyone uses.
-pub(super) fn usual_version(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "Pod"
-        | "Service"
-        | "ConfigMap"
-        | "Secret"
-        | "Namespace"
-        | "Node"
-        | "PersistentVolumeClaim"
-        | "ServiceAccount" => "v1",
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps/v1",
-        "Job" | "CronJob" => "batch/v1",
-        "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
-        _ => return None,
-    })
-}
-
 impl KubeWait {
     fn choice(&self) -> Choice<'_> {
         Choice {
@@ -169,12 +147,7 @@ impl KubeWait {
 
     async fn wait(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let kube = cx.clients.kube().await?;
-        let version = self
-            .params
-            .api_version
-            .as_deref()
-            .or_else(|| usual_version(&self.params.kind))
-            .unwrap_or("v1");
+        let version = checked_version_of(&self.params.kind, self.params.api_version.as_deref())?;
         let mut seen = Vec::new();
         let mut wait = Wait::begin(cx, self.params.within.duration());
         let waited = loop {
