@@ -27,7 +27,7 @@ use crate::context::AttemptName;
 use crate::error::StepError;
 use crate::secret::Secrets;
 
-pub use query::{QueryOptions, QueryResult};
+pub use query::{QueryOptions, QueryRefusal, QueryResult};
 pub use statement::Statement;
 
 /// A client of one coordinator. Clones share its connections.

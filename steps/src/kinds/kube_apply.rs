@@ -5,7 +5,7 @@
 //! same as once. What was there before is written down before the first change. Permissions:
 //! `get`, `patch`, `create` on what it applies, `delete` and `update` for the undo, `list` on pods.
 
-mod applying;
+pub(in crate::kinds) mod applying;
 pub(super) mod objects;
 pub(super) mod undo;
 

@@ -5,7 +5,9 @@
 //! The undo puts these fields back and no others, and only while they have the values that the patch gave them: what
 //! someone else changed since is shown, not overwritten. Permissions: `get` and `patch` on the object.
 //!
-//! It does not wait for what follows from the change: that is a `kube.wait` or a `kube.restart`.
+//! With `settles_within` it waits until the object's controller has brought about what it now asks for, both after the change and
+//! after the putting back: a HelmRelease until Flux has deployed it, a Deployment until its new pods are there. What does not follow from the object
+//! itself, such as the pods that read a ConfigMap, is for a `kube.restart`.
 
 mod undo;
 
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::undo::{Handle, Standing};
+use super::kube_apply::applying::wait_ready;
 use crate::clients::kube::patch::{FieldChange, changes};
 use crate::clients::kube::version::{checked_version_of, version_of};
 use crate::clients::kube::waiting::unless_cancelled;
@@ -22,7 +25,7 @@ use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
-use flowctl_workflows::policy::UndoWhen;
+use flowctl_workflows::policy::{Span, UndoWhen};
 
 /// Which object, and what to change.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -46,6 +49,10 @@ pub struct Params {
     /// Under which name flowctl then owns the fields.
     #[serde(default = "flowctl")]
     pub field_manager: String,
+    /// How long its controller may take to bring about what the object asks for, after the change and after the putting back;
+    /// left out: nobody waits for it.
+    #[serde(default)]
+    pub settles_within: Option<Span>,
 }
 
 fn flowctl() -> String {
@@ -123,7 +130,16 @@ impl Step for KubePatch {
         let Some(handle) = Handle::read(cx.handle.as_ref())? else {
             return Ok(Undone::Nothing("it had changed nothing"));
         };
-        unless_cancelled(cx, self.put_back(cx, &handle)).await
+        let back = async {
+            let back = self.put_back(cx, &handle).await?;
+            let kube = cx.clients.kube().await?;
+            let resource = self.resource(&kube).await?;
+            if let Some(live) = self.live(&kube, &resource).await? {
+                self.settled(cx, &kube, live).await?;
+            }
+            Ok(back)
+        };
+        unless_cancelled(cx, back).await
     }
 }
 
@@ -200,6 +216,7 @@ impl KubePatch {
                 ),
             ));
         }
+        let now = self.settled(cx, &kube, now).await?;
         let (before, after) = (
             object::showable(&handle.original),
             object::showable(&object::restorable(&now)),
@@ -213,6 +230,22 @@ impl KubePatch {
             resource_version: object::resource_version(&now).to_owned(),
             changed,
         })))
+    }
+
+    /// The object when its controller has done what it asks for; at once when nobody is to wait for that.
+    async fn settled(
+        &self,
+        cx: &StepContext,
+        kube: &Kube,
+        object: Value,
+    ) -> Result<Value, StepError> {
+        let Some(within) = self.params.settles_within else {
+            return Ok(object);
+        };
+        let mut objects = [object];
+        wait_ready(cx, kube, &mut objects, within).await?;
+        let [object] = objects;
+        Ok(object)
     }
 
     /// What the patch would change, as the server says.

@@ -7,17 +7,18 @@
 
 mod clients;
 mod overlap;
+mod params;
+mod probe;
 mod sampler;
 mod verdict;
 
 use async_trait::async_trait;
-use flowctl_workflows::policy::Span;
-use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use flowctl_workflows::result::Finding;
+use serde::Serialize;
 use serde_json::json;
 
 use super::trino_benchmark::reading;
-use super::trino_query::{Bounds, SessionValue, session_of};
+use super::trino_query::session_of;
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
@@ -26,94 +27,9 @@ use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output, Step, Undone};
 
 pub use clients::Ran;
+pub use params::{LoadQuery, Model, Overlap, Params, Probe, Queued, Refusals};
+pub use probe::Probed;
 pub use sampler::Reading;
-
-/// What stands under `with:`.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Params {
-    /// How the queries come.
-    #[serde(default)]
-    pub model: Model,
-    /// How many clients there are, each with one query at a time.
-    #[schemars(range(min = 1))]
-    pub clients: u32,
-    /// How many queries each client sends. One when neither this nor `duration` is given.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub queries_per_client: Option<u32>,
-    /// How long each client goes on sending; what it sent by then is still waited for.
-    #[serde(default)]
-    pub duration: Option<Span>,
-    /// The queries, in turn; each client begins with another one.
-    #[schemars(length(min = 1))]
-    pub queries: Vec<LoadQuery>,
-    /// How many queries the server must have worked on at once; all clients when left out.
-    #[serde(default)]
-    pub overlap: Option<Overlap>,
-    /// How often the server is asked what runs.
-    #[serde(default = "default_sample_every")]
-    pub sample_every: Span,
-    /// Catalog, if not the target's.
-    #[serde(default)]
-    pub catalog: Option<String>,
-    /// Schema, if not the target's.
-    #[serde(default)]
-    pub schema: Option<String>,
-    /// Session properties.
-    #[serde(default)]
-    pub session: IndexMap<String, SessionValue>,
-    /// User, if not the target's.
-    #[serde(default)]
-    pub user: Option<String>,
-}
-
-fn default_sample_every() -> Span {
-    Span::from_millis(500)
-}
-
-/// How the queries come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Model {
-    /// Each client sends its next query when its last one has ended.
-    #[default]
-    Closed,
-}
-
-/// One query of a load.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LoadQuery {
-    /// Its name in the report.
-    pub name: String,
-    /// The statement. Exactly one of `sql` and `file`.
-    #[serde(default)]
-    pub sql: Option<String>,
-    /// A file of the workflow with the statement.
-    #[serde(default)]
-    #[schemars(extend("format" = "flowctl-file"))]
-    pub file: Option<String>,
-    /// How many rows it must return; at least one when left out.
-    #[serde(default = "one_row")]
-    pub rows: Bounds,
-}
-
-fn one_row() -> Bounds {
-    Bounds {
-        min: Some(1),
-        max: None,
-    }
-}
-
-/// How many queries the server must have worked on at once.
-#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Overlap {
-    /// At least so many.
-    #[schemars(range(min = 1))]
-    pub min: u32,
-}
 
 /// What the load came to.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
@@ -124,10 +40,14 @@ pub struct LoadOutput {
     pub queries: u64,
     /// Queries that ended well, with the rows asked for.
     pub succeeded: u64,
+    /// Queries that the server refused as `refusals` says.
+    pub refused: u64,
     /// The most queries in execution at one moment, by the server's own times: from the end of the queue to the end.
     pub peak_executing: u64,
     /// The most queries seen in the state RUNNING when the server was asked.
     pub peak_running_sampled: u64,
+    /// The most queries seen running but waiting for memory or the like when the server was asked.
+    pub peak_blocked_sampled: u64,
     /// The most queries seen waiting when the server was asked.
     pub peak_queued_sampled: u64,
     /// The most memory that they were seen to hold together.
@@ -140,6 +60,10 @@ pub struct LoadOutput {
     pub run_time_max_millis: u64,
     /// From the first query's start to the last one's end, on this side.
     pub wall_millis: u64,
+    /// How many times the probe ran while the load lasted.
+    pub probes: u64,
+    /// Median of the probe's time, its queue included.
+    pub probe_p50_millis: Option<f64>,
     /// Whether Trino was reached through a port-forward.
     pub port_forwarded: bool,
 }
@@ -163,37 +87,7 @@ impl Kind for TrinoLoad {
     type Output = LoadOutput;
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
-        if params.clients == 0 || params.queries_per_client == Some(0) {
-            return Err("`clients:` and `queries_per_client:` must be at least 1".to_owned());
-        }
-        if params.queries_per_client.is_some() && params.duration.is_some() {
-            return Err("give at most one of `queries_per_client:` and `duration:`".to_owned());
-        }
-        if params.queries.is_empty() {
-            return Err("`queries:` is empty".to_owned());
-        }
-        if params
-            .overlap
-            .is_some_and(|overlap| overlap.min == 0 || overlap.min > params.clients)
-        {
-            return Err("`overlap.min:` must lie between 1 and `clients:`".to_owned());
-        }
-        if params.sample_every.millis() < 50 {
-            return Err(
-                "`sample_every:` must be at least 50ms, so that the samples are not the load"
-                    .to_owned(),
-            );
-        }
-        for (at, query) in params.queries.iter().enumerate() {
-            let name = &query.name;
-            if params.queries[..at].iter().any(|other| other.name == *name) {
-                return Err(format!("two queries are called `{name}`"));
-            }
-            if query.sql.is_some() == query.file.is_some() {
-                return Err(format!("give `{name}` exactly one of `sql:` and `file:`"));
-            }
-            query.rows.check("rows")?;
-        }
+        params.check()?;
         Ok(Box::new(Self(params)))
     }
 }
@@ -219,29 +113,36 @@ impl Step for TrinoLoad {
             .await?;
         let begun = cx.clock.elapsed();
         let options = self.request();
-        let work = clients::run(cx, &client, &self.0, &statements, &options);
-        let (ran, readings) =
+        let probe = probe::Beside::of(cx, &client, &self.0)?;
+        let work = probe.beside(clients::run(cx, &client, &self.0, &statements, &options));
+        let ((ran, probes), readings) =
             sampler::beside(cx, &client, self.0.sample_every.duration(), work).await;
         let mut ran = ran?;
         let wall_millis = millis(cx.clock.elapsed() - begun);
         overlap::add_times(cx, &client, &mut ran).await?;
-        let (mut finding, output) =
+        let (mut finding, mut output) =
             verdict::judge(&self.0, &ran, &readings, wall_millis, client.forwarded());
+        output.probes = probes.len() as u64;
+        let probed = probe.judge(&probes);
+        output.probe_p50_millis = probed.as_ref().and_then(|(_, median)| *median);
         let record = json!({
             "source": source(&cx.attempt),
             "statements": queries.iter().zip(&statements).map(|(query, statement)| json!({"name": query.name, "sql": statement.sql()})).collect::<Vec<_>>(),
             "result": output,
             "queries": ran,
             "samples_of_the_server": readings,
+            "probes": probes,
         });
         let evidence = cx.evidence_json("load.json", &record).await?;
-        finding.evidence.push(evidence.sha256);
+        finding.evidence.push(evidence.sha256.clone());
+        let mut findings = vec![finding];
+        findings.extend(probed.map(|(finding, _)| Finding {
+            evidence: vec![evidence.sha256],
+            ..finding
+        }));
         let value = serde_json::to_value(output)
             .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
-        Ok(Output {
-            value,
-            findings: vec![finding],
-        })
+        Ok(Output { value, findings })
     }
 
     async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {

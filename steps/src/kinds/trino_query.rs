@@ -6,6 +6,7 @@
 //! fails as lost rather than be doubled.
 
 mod params;
+mod refusal;
 mod resume;
 mod verdict;
 
@@ -24,7 +25,7 @@ pub use params::{Bounds, Distribution, Params, SessionValue, session_of};
 use resume::Before;
 
 /// What the statement came to.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct QueryOutput {
     /// The query's id on the server.
     pub query_id: String,
@@ -46,6 +47,8 @@ pub struct QueryOutput {
     pub nodes: Vec<NodeWork>,
     /// The statement had been finished by an earlier process of flowctl; only its effect is known.
     pub found_finished: bool,
+    /// With `fails_with`: the error that it ended with.
+    pub error: Option<String>,
 }
 
 /// What one node did for the query.
@@ -91,6 +94,7 @@ impl Kind for TrinoQuery {
         if let Some(count) = params.update_count {
             count.check("update_count")?;
         }
+        refusal::check(&params)?;
         Ok(Box::new(Self(params)))
     }
 }
@@ -99,6 +103,9 @@ impl Kind for TrinoQuery {
 impl Step for TrinoQuery {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
         let statement = text(cx, self.0.sql.as_deref(), self.0.file.as_deref())?;
+        if self.0.fails_with.is_some() && !statement.reads() {
+            return Err(refusal::not_a_read(&statement));
+        }
         let client = cx.clients.trino().await?;
         if let Before::Finished(found) = resume::look_back(cx, &client, &statement).await? {
             let counts = self
@@ -107,7 +114,11 @@ impl Step for TrinoQuery {
                 .is_some_and(|bounds| !bounds.allow_any());
             return resume::taken_as_done(cx, &statement, &found, counts).await;
         }
-        let result = client.query(cx, &statement, &self.request()).await?;
+        let outcome = client.outcome(cx, &statement, &self.request()).await?;
+        if let Some(wanted) = &self.0.fails_with {
+            return refusal::conclude(cx, &statement, wanted, outcome).await;
+        }
+        let result = outcome.map_err(|refusal| refusal.error)?;
         let nodes = match self.0.distribution {
             Some(_) => work_by_node(cx, &client, &result.query_id).await?,
             None => Vec::new(),
@@ -132,6 +143,7 @@ impl Step for TrinoQuery {
             stats: result.stats,
             nodes,
             found_finished: false,
+            error: None,
         };
         let value = serde_json::to_value(output)
             .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;

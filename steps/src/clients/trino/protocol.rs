@@ -214,6 +214,8 @@ pub struct QueryTimes {
     pub written_positions: Option<u64>,
     /// The memory that it holds now, for example `195102087B`.
     pub total_memory_reservation: Option<String>,
+    /// Whether all of its work waits for something, for example for memory.
+    pub fully_blocked: bool,
 }
 
 impl QueryTimes {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::protocol::{Column, Page, Stats};
+use super::protocol::{Column, Page, QueryError, Stats};
 use super::rows::Fingerprint;
 use super::transport::{Repeat, decode, escape, headers};
 use super::{Statement, TrinoClient, classify, source};
@@ -90,6 +90,21 @@ impl QueryResult {
     }
 }
 
+/// A statement that the server refused, or gave up.
+#[derive(Debug, Clone)]
+pub struct QueryRefusal {
+    /// The query's id.
+    pub query_id: String,
+    /// Trino's name of the error, for example `EXCEEDED_TIME_LIMIT`.
+    pub error_name: String,
+    /// What it had cost by then, as the last page says.
+    pub stats: Stats,
+    /// From the request to the refusal, on this side.
+    pub wall: Duration,
+    /// The same as a step's error, classified.
+    pub error: StepError,
+}
+
 /// A duration as whole milliseconds.
 #[must_use]
 pub fn millis(duration: Duration) -> u64 {
@@ -114,12 +129,41 @@ impl TrinoClient {
         statement: &Statement,
         options: &QueryOptions,
     ) -> Result<QueryResult, StepError> {
+        self.outcome(cx, statement, options)
+            .await?
+            .map_err(|refusal| refusal.error)
+    }
+
+    /// The same where the query's own failure is an answer too.
+    ///
+    /// # Errors
+    /// As [`Self::query`], without the query's own error.
+    pub async fn outcome(
+        &self,
+        cx: &StepContext,
+        statement: &Statement,
+        options: &QueryOptions,
+    ) -> Result<Result<QueryResult, QueryRefusal>, StepError> {
         let begun = cx.clock.elapsed();
         let page = tokio::select! {
             () = cx.cancel.cancelled() => return Err(StepError::cancelled()),
             // Dropping this request is harmless: the server begins a query when its first page is asked for.
             page = self.submit(cx, statement, options) => page?,
         };
+        let refused = |page: &Page, error: &QueryError| {
+            let mut failure = classify::query_failed(&page.id, error);
+            failure.message = cx.secrets.redact(&failure.message);
+            QueryRefusal {
+                query_id: page.id.clone(),
+                error_name: error.error_name.clone(),
+                stats: page.stats.clone(),
+                wall: cx.clock.elapsed() - begun,
+                error: failure,
+            }
+        };
+        if let Some(error) = &page.error {
+            return Ok(Err(refused(&page, error)));
+        }
         let mut flight = InFlight {
             client: self,
             query_id: page.id.clone(),
@@ -152,13 +196,11 @@ impl TrinoClient {
                 }
             }
             if let Some(error) = &page.error {
-                let mut failure = classify::query_failed(&page.id, error);
-                failure.message = cx.secrets.redact(&failure.message);
-                return Err(failure);
+                return Ok(Err(refused(&page, error)));
             }
             gathered.take(page, cx.clock.elapsed() - begun);
         }
-        Ok(gathered.finish(cx.clock.elapsed() - begun))
+        Ok(Ok(gathered.finish(cx.clock.elapsed() - begun)))
     }
 
     async fn submit(
@@ -176,11 +218,7 @@ impl TrinoClient {
                     .body(statement.sql().to_owned()))
             })
             .await?;
-        let page: Page = decode("the statement", &bytes)?;
-        match &page.error {
-            Some(error) => Err(classify::query_failed(&page.id, error)),
-            None => Ok(page),
-        }
+        decode("the statement", &bytes)
     }
 
     async fn page(&self, query_id: &str, uri: &str) -> Result<Page, StepError> {

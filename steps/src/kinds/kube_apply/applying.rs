@@ -123,7 +123,7 @@ fn report(planned: &Planned, answer: &Value) -> Applied {
 }
 
 /// Waits until all are ready, reading each again; `objects` then holds them as they are at the end.
-pub(super) async fn wait_ready(
+pub(in crate::kinds) async fn wait_ready(
     cx: &StepContext,
     kube: &Kube,
     objects: &mut [Value],

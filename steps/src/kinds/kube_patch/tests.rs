@@ -301,3 +301,63 @@ async fn a_write_onto_another_version_than_the_one_looked_at_is_refused() {
         assert_eq!(content(&server)["data"]["hive.properties"], "theirs");
     }
 }
+
+const RELEASE: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/shop/helmreleases/trino";
+
+/// A release whose controller looks at a change only when it was asked about it a few times.
+fn slow_release() -> FakeServer {
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "trino", "namespace": "shop", "uid": "u2", "resourceVersion": "5", "generation": 1},
+        "spec": {"values": {"heap": "1G"}},
+        "status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]}});
+    let (mut generation, mut looks) = (1, 0);
+    FakeServer::with(vec![release]).hook(move |call, objects| {
+        let release = objects.get_mut(RELEASE)?;
+        if call.method == "PATCH" && !call.query.contains("dryRun") {
+            generation += 1;
+            looks = 0;
+            release["metadata"]["generation"] = json!(generation);
+        }
+        if call.method == "GET" && call.path == RELEASE {
+            looks += 1;
+            if looks == 8 {
+                release["status"]["observedGeneration"] = json!(generation);
+            }
+        }
+        None
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_for_what_follows_both_ways() {
+    let step = |more: Value| {
+        let mut with = json!({"kind": "HelmRelease", "api_version": "helm.toolkit.fluxcd.io/v2", "namespace": "shop", "name": "trino",
+            "patch": {"spec": {"values": {"heap": "2G", "spill": true}}}});
+        with.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        KubePatch::build(serde_json::from_value(with).unwrap()).unwrap()
+    };
+    let observed = |server: &FakeServer| {
+        let release = server.at(RELEASE).unwrap();
+        let of = |pointer: &str| release.pointer(pointer).unwrap().as_i64().unwrap();
+        (of("/metadata/generation"), of("/status/observedGeneration"))
+    };
+    let server = slow_release();
+    let test = context(&server);
+    let patient = json!({"settles_within": "1m"});
+    step(patient.clone()).run(&test.context).await.unwrap();
+    assert_eq!(observed(&server), (2, 2));
+    step(patient).undo(&test.resumed().context).await.unwrap();
+    assert_eq!(observed(&server), (3, 3));
+
+    let server = slow_release();
+    let test = context(&server);
+    let late = step(json!({"settles_within": "1s"}));
+    let error = late.run(&test.context).await.unwrap_err();
+    assert_eq!(error.code, "kube.not_ready");
+    // The fields are back, but it is not: the next try goes on waiting.
+    assert!(late.undo(&test.resumed().context).await.is_err());
+    assert!(late.undo(&test.resumed().context).await.is_ok());
+    assert_eq!(observed(&server), (3, 3));
+}

@@ -25,6 +25,8 @@ pub struct Ran {
     pub row_count: u64,
     /// Why it did not end well.
     pub failure: Option<String>,
+    /// Trino's name of the error that it ended with.
+    pub error_name: Option<String>,
     /// From the request to the last page, on this side.
     pub client_wall_millis: u64,
     /// What it cost.
@@ -106,7 +108,7 @@ impl One<'_> {
             ..self.options.clone()
         };
         let begun = self.cx.clock.elapsed();
-        let outcome = self.client.query(self.cx, statement, &options).await;
+        let outcome = self.client.outcome(self.cx, statement, &options).await;
         let mut ran = Ran {
             client: self.number,
             name: query.name.clone(),
@@ -114,7 +116,7 @@ impl One<'_> {
         };
         ran.client_wall_millis = millis(self.cx.clock.elapsed() - begun);
         match outcome {
-            Ok(result) => {
+            Ok(Ok(result)) => {
                 if !query.rows.hold(result.row_count) {
                     ran.failure = Some(format!(
                         "query {} returned {} rows, asked for {}",
@@ -124,6 +126,12 @@ impl One<'_> {
                 ran.query_id = Some(result.query_id);
                 ran.row_count = result.row_count;
                 ran.stats = result.stats;
+            }
+            Ok(Err(refusal)) => {
+                ran.query_id = Some(refusal.query_id);
+                ran.error_name = Some(refusal.error_name);
+                ran.failure = Some(refusal.error.message);
+                ran.stats = refusal.stats;
             }
             Err(error) if error.class == ErrorClass::Cancelled => return Err(error),
             Err(error) => ran.failure = Some(error.message),

@@ -40,8 +40,8 @@ pub(super) async fn add_times(
 }
 
 /// The most queries in execution at one moment.
-pub(super) fn peak(ran: &[Ran]) -> u64 {
-    let lives = ran.iter().filter_map(|ran| {
+pub(super) fn peak<'a>(ran: impl IntoIterator<Item = &'a Ran>) -> u64 {
+    let lives = ran.into_iter().filter_map(|ran| {
         let times = ran.times.as_ref()?;
         Some((times.execution_start_time?, times.end_time?))
     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::probe::PROBE;
 use crate::clients::trino::protocol::QuerySummary;
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{TrinoClient, source};
@@ -16,7 +17,7 @@ use crate::context::StepContext;
 pub struct Reading {
     /// Since the start of the load.
     pub at_millis: u64,
-    /// How many queries were in each state.
+    /// How many queries were in each state; one that runs but waits for memory or the like counts as `BLOCKED`.
     pub states: BTreeMap<String, u64>,
     /// The memory that they held together.
     pub memory_bytes: u64,
@@ -29,12 +30,29 @@ impl Reading {
             ..Self::default()
         };
         for query in queries {
-            if query.session.source.as_deref() == Some(source) && !query.ended() {
-                *reading.states.entry(query.state.clone()).or_default() += 1;
+            let own = query.session.source.as_deref() == Some(source);
+            let probe = query.session.client_tags.iter().any(|tag| tag == PROBE);
+            if own && !probe && !query.ended() {
+                // As the server's own page counts them.
+                let blocked = query.state == "RUNNING" && query.query_stats.fully_blocked;
+                let state = if blocked { "BLOCKED" } else { &query.state };
+                *reading.states.entry(state.to_owned()).or_default() += 1;
                 reading.memory_bytes += query.query_stats.memory_bytes();
             }
         }
         reading
+    }
+
+    /// Queries that have left the queue and work, or wait for memory or the like.
+    #[must_use]
+    pub fn in_execution(&self) -> u64 {
+        self.in_state("RUNNING") + self.in_state("BLOCKED")
+    }
+
+    /// Queries that wait to be admitted.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.in_state("QUEUED") + self.in_state("WAITING_FOR_RESOURCES")
     }
 
     /// Queries in this state.
@@ -106,6 +124,9 @@ mod tests {
             query("RUNNING", "flowctl/r/s/1", "100B"),
             query("RUNNING", "flowctl/r/s/1", "23B"),
             query("QUEUED", "flowctl/r/s/1", "0B"),
+            json!({"queryId": "q", "state": "RUNNING", "session": {"source": "flowctl/r/s/1"},
+                   "queryStats": {"fullyBlocked": true}}),
+            json!({"queryId": "q", "state": "RUNNING", "session": {"source": "flowctl/r/s/1", "clientTags": ["probe"]}}),
             query("FINISHED", "flowctl/r/s/1", "5B"),
             query("RUNNING", "flowctl/r/s/2", "7B"),
         ]))
@@ -118,6 +139,14 @@ mod tests {
                 reading.in_state("FINISHED")
             ),
             (2, 1, 0)
+        );
+        assert_eq!(
+            (
+                reading.in_state("BLOCKED"),
+                reading.in_execution(),
+                reading.queued()
+            ),
+            (1, 3, 1)
         );
         assert_eq!(reading.memory_bytes, 123);
     }

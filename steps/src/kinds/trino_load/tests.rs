@@ -92,6 +92,68 @@ fn one_failure_fails_all() {
     );
 }
 
+/// A query that the server would not take.
+fn turned_away() -> Ran {
+    Ran {
+        query_id: Some("q".into()),
+        failure: Some("query q failed with QUERY_QUEUE_FULL: no room".into()),
+        error_name: Some("QUERY_QUEUE_FULL".into()),
+        ..Ran::default()
+    }
+}
+
+#[test]
+fn a_limit_that_was_passed_is_none() {
+    let together = [ran(0, 10), ran(1, 10), ran(2, 10)];
+    let verdict = |max: u32| {
+        let params = params(json!({"overlap": {"min": 1, "max": max}}));
+        judge(&params, &together, &[], 1, false).0
+    };
+    assert_eq!(verdict(3).verdict, Verdict::Pass);
+    let finding = verdict(2);
+    assert_eq!(finding.verdict, Verdict::Fail);
+    assert!(finding.reason.contains("at most 2"), "{}", finding.reason);
+}
+
+#[test]
+fn a_queue_must_have_been_seen() {
+    let together = [ran(0, 10), ran(1, 10), ran(2, 10)];
+    let waiting = Reading {
+        states: [("QUEUED".to_owned(), 2)].into(),
+        ..Reading::default()
+    };
+    let verdict = |min: u32, readings: &[Reading]| {
+        let params = params(json!({"queued": {"min": min}}));
+        judge(&params, &together, readings, 1, false).0.verdict
+    };
+    assert_eq!(verdict(2, std::slice::from_ref(&waiting)), Verdict::Pass);
+    assert_eq!(verdict(3, &[waiting]), Verdict::Fail);
+    assert_eq!(verdict(1, &[]), Verdict::Fail);
+}
+
+#[test]
+fn refusals_are_failures_unless_they_are_asked_for() {
+    let some = [ran(0, 10), ran(1, 10), turned_away()];
+    let judged = |more: Value, ran: &[Ran]| judge(&params(more), ran, &[], 1, false);
+    let asked = |min: u32| json!({"overlap": {"min": 2}, "refusals": {"error": "QUERY_QUEUE_FULL", "min": min}});
+    assert_eq!(
+        judged(json!({"overlap": {"min": 2}}), &some).0.verdict,
+        Verdict::Fail
+    );
+    let (finding, output) = judged(asked(1), &some);
+    assert_eq!(
+        (finding.verdict, output.succeeded, output.refused),
+        (Verdict::Pass, 2, 1),
+        "{}",
+        finding.reason
+    );
+    assert_eq!(judged(asked(2), &some).0.verdict, Verdict::Fail);
+    let other = json!({"overlap": {"min": 2}, "refusals": {"error": "EXCEEDED_TIME_LIMIT"}});
+    assert_eq!(judged(other, &some).0.verdict, Verdict::Fail);
+    let none = [ran(0, 10), ran(1, 10), ran(2, 10)];
+    assert_eq!(judged(asked(1), &none).0.verdict, Verdict::Fail);
+}
+
 #[test]
 fn parameters_that_cannot_be_are_refused() {
     let build = |more: Value| TrinoLoad::build(params(more)).is_ok();
@@ -100,6 +162,10 @@ fn parameters_that_cannot_be_are_refused() {
     assert!(!build(json!({"queries": []})));
     assert!(!build(json!({"queries_per_client": 1, "duration": "1s"})));
     assert!(!build(json!({"overlap": {"min": 4}})));
+    assert!(!build(json!({"overlap": {"min": 2, "max": 1}})));
+    assert!(!build(json!({"queued": {"min": 0}})));
+    assert!(!build(json!({"refusals": {"error": "X", "min": 4}})));
+    assert!(!build(json!({"probe": {"query": {"name": "small"}}})));
     assert!(!build(json!({"sample_every": "1ms"})));
     assert!(
         serde_json::from_value::<Params>(json!({"clients": 1, "model": "open", "queries": []}))

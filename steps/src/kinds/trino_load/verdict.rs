@@ -14,36 +14,23 @@ pub(super) fn judge(
     forwarded: bool,
 ) -> (Finding, LoadOutput) {
     let output = summary(params, ran, readings, wall_millis, forwarded);
-    let wanted = u64::from(params.overlap.map_or(params.clients, |overlap| overlap.min));
-    let proven = output.peak_executing.max(output.peak_running_sampled);
-    let failures: Vec<&str> = ran
+    let verdicts = [
+        judge_outcomes(params, ran),
+        judge_overlap(params, ran, &output),
+        judge_queue(params, readings, &output),
+        judge_refusals(params, &output),
+    ];
+    let verdicts: Vec<(Verdict, String)> = verdicts.into_iter().flatten().collect();
+    let verdict = verdicts
         .iter()
-        .filter_map(|ran| ran.failure.as_deref())
+        .fold(Verdict::Pass, |worst, (verdict, _)| worst.worst(*verdict));
+    // What does not bear on the verdict is not its reason.
+    let reasons: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(one, _)| *one == verdict)
+        .map(|(_, reason)| reason)
         .collect();
-    let (verdict, mut reason) = if let Some(first) = failures.first() {
-        (
-            Verdict::Fail,
-            format!(
-                "{} of {} queries failed; the first: {first}",
-                failures.len(),
-                ran.len()
-            ),
-        )
-    } else if proven < wanted {
-        let reason = format!(
-            "all {} queries succeeded but did not overlap: peak {proven} of {wanted}; let them take longer, or send more of them",
-            ran.len()
-        );
-        (Verdict::Inconclusive, reason)
-    } else {
-        (
-            Verdict::Pass,
-            format!(
-                "all {} queries succeeded, up to {proven} in execution at once",
-                ran.len()
-            ),
-        )
-    };
+    let mut reason = reasons.join("; ");
     if forwarded {
         reason.push_str("; Trino was reached through a port-forward, which is no way for load");
     }
@@ -52,10 +39,95 @@ pub(super) fn judge(
         proves: Vec::new(),
         verdict,
         reason,
-        numbers: numbers(ran, &output, wanted),
+        numbers: numbers(params, ran, &output),
         evidence: Vec::new(),
     };
     (finding, output)
+}
+
+fn wanted_overlap(params: &Params) -> u64 {
+    u64::from(params.overlap.map_or(params.clients, |overlap| overlap.min))
+}
+
+/// Whether the query ended with the very error that the server had to refuse some with.
+fn refused(params: &Params, ran: &Ran) -> bool {
+    let error = params.refusals.as_ref().map(|refusals| &refusals.error);
+    error.is_some() && ran.error_name.as_ref() == error
+}
+
+fn judge_outcomes(params: &Params, ran: &[Ran]) -> Option<(Verdict, String)> {
+    let failures = ran.iter().filter(|ran| !refused(params, ran));
+    let failures: Vec<&str> = failures.filter_map(|ran| ran.failure.as_deref()).collect();
+    let first = failures.first()?;
+    let (failed, all) = (failures.len(), ran.len());
+    Some((
+        Verdict::Fail,
+        format!("{failed} of {all} queries failed; the first: {first}"),
+    ))
+}
+
+/// That the queries were sent at once is no proof that the server worked on them at once.
+fn judge_overlap(params: &Params, ran: &[Ran], output: &LoadOutput) -> Option<(Verdict, String)> {
+    let wanted = wanted_overlap(params);
+    let proven = output.peak_executing.max(output.peak_running_sampled);
+    let all = ran.len() as u64 - output.refused;
+    if proven < wanted {
+        return Some((
+            Verdict::Inconclusive,
+            format!(
+                "{all} queries ended but did not overlap: peak {proven} of {wanted}; let them take longer, or send more of them"
+            ),
+        ));
+    }
+    let most = params.overlap.and_then(|overlap| overlap.max);
+    if let Some(most) = most.map(u64::from).filter(|most| proven > *most) {
+        return Some((
+            Verdict::Fail,
+            format!(
+                "{proven} queries were in execution at once, where at most {most} were to be let in"
+            ),
+        ));
+    }
+    let limit = most.map_or_else(String::new, |most| format!(", never more than {most}"));
+    Some((
+        Verdict::Pass,
+        format!(
+            "{} of {all} queries succeeded, up to {proven} in execution at once{limit}",
+            output.succeeded
+        ),
+    ))
+}
+
+fn judge_queue(
+    params: &Params,
+    readings: &[Reading],
+    output: &LoadOutput,
+) -> Option<(Verdict, String)> {
+    let wanted = u64::from(params.queued?.min);
+    let (seen, asked) = (output.peak_queued_sampled, readings.len());
+    let seen_of =
+        format!("up to {seen} waited in the queue when the server was asked {asked} times");
+    Some(if seen >= wanted {
+        (Verdict::Pass, seen_of)
+    } else {
+        (
+            Verdict::Fail,
+            format!("{seen_of}; there had to be {wanted}"),
+        )
+    })
+}
+
+fn judge_refusals(params: &Params, output: &LoadOutput) -> Option<(Verdict, String)> {
+    let refusals = params.refusals.as_ref()?;
+    let refused = format!("{} were refused with {}", output.refused, refusals.error);
+    Some(if output.refused >= u64::from(refusals.min) {
+        (Verdict::Pass, refused)
+    } else {
+        (
+            Verdict::Fail,
+            format!("{refused}; there had to be {}", refusals.min),
+        )
+    })
 }
 
 fn summary(
@@ -70,11 +142,11 @@ fn summary(
         clients: params.clients,
         queries: ran.len() as u64,
         succeeded: ran.iter().filter(|ran| ran.failure.is_none()).count() as u64,
-        peak_executing: overlap::peak(ran),
-        peak_running_sampled: peak(&|reading| reading.in_state("RUNNING")),
-        peak_queued_sampled: peak(&|reading| {
-            reading.in_state("QUEUED") + reading.in_state("WAITING_FOR_RESOURCES")
-        }),
+        peak_executing: overlap::peak(ran.iter().filter(|ran| !refused(params, ran))),
+        refused: ran.iter().filter(|ran| refused(params, ran)).count() as u64,
+        peak_running_sampled: peak(&Reading::in_execution),
+        peak_blocked_sampled: peak(&|reading| reading.in_state("BLOCKED")),
+        peak_queued_sampled: peak(&Reading::queued),
         peak_memory_sampled_bytes: peak(&|reading| reading.memory_bytes),
         queued_max_millis: ran
             .iter()
@@ -88,6 +160,8 @@ fn summary(
             .max()
             .unwrap_or_default(),
         wall_millis,
+        probes: 0,
+        probe_p50_millis: None,
         port_forwarded: forwarded,
     }
 }
@@ -100,7 +174,10 @@ fn run_times(ran: &[Ran]) -> Vec<f64> {
     times
 }
 
-fn numbers(ran: &[Ran], output: &LoadOutput, wanted: u64) -> Vec<Number> {
+fn numbers(params: &Params, ran: &[Ran], output: &LoadOutput) -> Vec<Number> {
+    let most = params.overlap.and_then(|overlap| overlap.max);
+    let most = most.map_or_else(String::new, |most| format!(", <= {most}"));
+    let wanted = format!(">= {}{most}", wanted_overlap(params));
     let number = |name: &str, value: u64, unit: &str, target: Option<String>| Number {
         name: name.to_owned(),
         value: value as f64,
@@ -114,14 +191,9 @@ fn numbers(ran: &[Ran], output: &LoadOutput, wanted: u64) -> Vec<Number> {
             "succeeded",
             output.succeeded,
             "",
-            Some(format!("= {}", output.queries)),
+            Some(format!("= {}", output.queries - output.refused)),
         ),
-        number(
-            "peak in execution",
-            output.peak_executing,
-            "",
-            Some(format!(">= {wanted}")),
-        ),
+        number("peak in execution", output.peak_executing, "", Some(wanted)),
         number(
             "peak RUNNING when asked",
             output.peak_running_sampled,
@@ -129,16 +201,26 @@ fn numbers(ran: &[Ran], output: &LoadOutput, wanted: u64) -> Vec<Number> {
             None,
         ),
         number(
+            "peak BLOCKED when asked",
+            output.peak_blocked_sampled,
+            "",
+            None,
+        ),
+        number(
             "peak waiting when asked",
             output.peak_queued_sampled,
             "",
-            None,
+            params.queued.map(|queued| format!(">= {}", queued.min)),
         ),
         number("longest in queue", output.queued_max_millis, "ms", None),
         number("longest run time", output.run_time_max_millis, "ms", None),
         number("wall", output.wall_millis, "ms", None),
     ];
     let times = run_times(ran);
+    if let Some(refusals) = &params.refusals {
+        let target = Some(format!(">= {}", refusals.min));
+        numbers.push(number("refused", output.refused, "", target));
+    }
     let percentiles = [0.5, 0.95]
         .into_iter()
         .filter_map(|p| Some(Percentile::of(&times, p)?.number("ms", None)));

@@ -42,6 +42,10 @@ pub struct Params {
     /// INCONCLUSIVE.
     #[serde(default)]
     pub least: Option<Least>,
+    /// The error that the statement must end with, for example `EXCEEDED_TIME_LIMIT`, as proof that a limit is in force. When
+    /// it ends well, or with another error, the verdict is FAIL. Only for statements that read.
+    #[serde(default)]
+    pub fails_with: Option<String>,
 }
 
 /// A session property's value.

@@ -155,18 +155,13 @@ pub(super) async fn taken_as_done(
     };
     let output = QueryOutput {
         query_id: found.query_id.clone(),
-        columns: Vec::new(),
-        rows: Vec::new(),
-        row_count: 0,
-        fingerprint: String::new(),
         update_type: found.update_type.clone(),
-        update_count: None,
         stats: Stats {
             state: found.state.clone(),
             ..Stats::default()
         },
-        nodes: Vec::new(),
         found_finished: true,
+        ..QueryOutput::default()
     };
     let value = serde_json::to_value(output)
         .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;

@@ -307,3 +307,33 @@ async fn an_insert_is_not_repeated_because_a_probe_came_after_it() {
     assert_eq!(outcome.unwrap_err().code, "trino.effect_unknown");
     assert_eq!(statements(&coordinator), 0);
 }
+
+#[tokio::test]
+async fn a_limit_is_proven_only_by_its_own_error() {
+    let with = json!({"sql": "SELECT 1", "fails_with": "EXCEEDED_TIME_LIMIT"});
+    let refused = |name: &str| json!({"error": {"message": "no", "errorCode": 1, "errorName": name, "errorType": "INSUFFICIENT_RESOURCES"}});
+    let (verdict, reason) = verdict_of(with.clone(), refused("EXCEEDED_TIME_LIMIT")).await;
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
+    let (verdict, reason) = verdict_of(with.clone(), refused("NO_NODES_AVAILABLE")).await;
+    assert_eq!(verdict, Verdict::Fail, "{reason}");
+    assert!(reason.contains("NO_NODES_AVAILABLE"), "{reason}");
+    let (verdict, reason) = verdict_of(with, json!({"data": [[1]]})).await;
+    assert_eq!(verdict, Verdict::Fail, "{reason}");
+    assert!(reason.contains("ended well"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_statement_that_must_fail_is_a_read_and_has_no_rows() {
+    for with in [
+        json!({"sql": "SELECT 1", "fails_with": "too slow"}),
+        json!({"sql": "SELECT 1", "fails_with": "EXCEEDED_TIME_LIMIT", "rows": {"min": 1}}),
+    ] {
+        assert!(build(with.clone()).is_err(), "{with}");
+    }
+    let coordinator = Coordinator::answering(Vec::new());
+    let test = context(&coordinator).await;
+    let write = build(json!({"sql": INSERT, "fails_with": "EXCEEDED_TIME_LIMIT"})).unwrap();
+    let error = write.run(&test.context).await.unwrap_err();
+    assert_eq!(error.code, "trino.not_a_read");
+    assert!(coordinator.asked().is_empty());
+}
