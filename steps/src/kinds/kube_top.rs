@@ -1,7 +1,7 @@
 //! `kube.top`: what pods use, beside what they asked for, what they may use and what their nodes have.
 //!
 //! Effect: none; it only reads. A pod without a fresh measurement is INCONCLUSIVE, as are too few pods.
-//! Permissions: `list` on pods and `pods.metrics.k8s.io`; `get` on nodes for what they have (left out if refused).
+//! Permissions: `list` on pods and `pods.metrics.k8s.io`; `get` on nodes for what they have (unknown if refused).
 
 mod usage;
 
@@ -75,6 +75,30 @@ pub struct Output {
     pub pods: Vec<PodUsage>,
     /// What the nodes of these pods have for pods.
     pub nodes: Vec<NodeRoom>,
+    /// All of it together.
+    pub total: Total,
+}
+
+/// The sums over all pods, and over their nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Total {
+    /// Memory in bytes.
+    pub memory: Sums,
+    /// CPU in cores.
+    pub cpu: Sums,
+}
+
+/// What is in use, asked for and allowed, and what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Sums {
+    /// In use.
+    pub used: f64,
+    /// Asked for; none when a container asks for nothing.
+    pub request: Option<f64>,
+    /// Allowed; none when a container has no limit.
+    pub limit: Option<f64>,
+    /// What the pods' nodes have for pods; none when a node may not be read.
+    pub allocatable: Option<f64>,
 }
 
 /// What a node has for pods.
@@ -198,12 +222,28 @@ impl KubeTop {
                 .push(number(format!("cpu of {}", pod.name), pod.cpu, "cores"));
         }
         found.evidence = vec![evidence.sha256];
-        let pods = measured
+        let pods: Vec<PodUsage> = measured
             .into_iter()
             .filter_map(Measured::into_usage)
             .collect();
+        let total = usage::total(&pods, &nodes);
+        for (what, sums, unit) in [
+            ("memory", total.memory, "bytes"),
+            ("cpu", total.cpu, "cores"),
+        ] {
+            let all = [
+                ("requested", sums.request),
+                ("allocatable", sums.allocatable),
+            ];
+            let all = all
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)));
+            found.numbers.extend(
+                all.map(|(name, value)| number(format!("{what} {name} in all"), value, unit)),
+            );
+        }
         Ok(StepOutput {
-            value: json!(Output { pods, nodes }),
+            value: json!(Output { pods, nodes, total }),
             findings: vec![found],
         })
     }
@@ -255,7 +295,7 @@ impl KubeTop {
     }
 }
 
-/// What the pods' nodes have; a node that may not be read is left out.
+/// What the pods' nodes have.
 async fn rooms(kube: &Kube, pods: &[Value]) -> Vec<NodeRoom> {
     let mut names: Vec<&str> = pods
         .iter()
@@ -277,6 +317,13 @@ async fn rooms(kube: &Kube, pods: &[Value]) -> Vec<NodeRoom> {
                 name: name.to_owned(),
                 memory: room("memory"),
                 cpu: room("cpu"),
+            });
+        } else {
+            // Its room is not nothing, it is unknown.
+            rooms.push(NodeRoom {
+                name: name.to_owned(),
+                memory: None,
+                cpu: None,
             });
         }
     }

@@ -117,3 +117,43 @@ fn an_empty_bound_or_a_bad_quantity_is_refused() {
         assert!(KubeTop::build(serde_json::from_value(with).unwrap()).is_err());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn sums_are_unknown_when_a_part_of_them_is() {
+    let gib = 1_073_741_824.0;
+    let bound = json!({"below_limit": 0.9});
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+        "status": {"allocatable": {"memory": "8Gi", "cpu": "2"}}});
+    let on_node = |name: &str, limit: Option<&str>| {
+        let mut pod = worker(name, limit);
+        pod["spec"]["nodeName"] = json!("n1");
+        pod
+    };
+    let measured = || {
+        vec![
+            metric("w1", "1Gi", FRESH),
+            metric("w2", "512Mi", FRESH),
+            node.clone(),
+        ]
+    };
+    let both = |second: Option<&str>| {
+        let mut objects = vec![on_node("w1", Some("2Gi")), on_node("w2", second)];
+        objects.extend(measured());
+        run(objects, bound.clone())
+    };
+    let (_, _, output) = both(Some("2Gi")).await;
+    let sums = &output["total"]["memory"];
+    assert_eq!(
+        ["used", "request", "limit", "allocatable"].map(|of| sums[of].as_f64()),
+        [1.5, 2.0, 4.0, 8.0].map(|gibs| Some(gibs * gib))
+    );
+    let (_, _, output) = both(None).await;
+    let sums = &output["total"]["memory"];
+    assert_eq!(
+        (sums["request"].as_f64(), sums["limit"].as_f64()),
+        (None, None)
+    );
+    let nowhere = vec![worker("w1", Some("2Gi")), metric("w1", "1Gi", FRESH)];
+    let (_, _, output) = run(nowhere, bound).await;
+    assert_eq!(output["total"]["memory"]["allocatable"].as_f64(), None);
+}

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Bound, Params};
+use super::{Bound, NodeRoom, Params, Sums, Total};
 use crate::clients::kube::{object, quantity};
 
 /// What a pod uses.
@@ -144,6 +144,28 @@ fn usage_of(pod: &Value, metric: &Value) -> Option<PodUsage> {
         measured: object::text(metric, "/timestamp").to_owned(),
         containers,
     })
+}
+
+/// The sums over all pods and their nodes. One that is unknown makes the sum unknown.
+pub(super) fn total(pods: &[PodUsage], nodes: &[NodeRoom]) -> Total {
+    let sums = |of: fn(&ContainerUsage) -> Amount, room: fn(&NodeRoom) -> Option<f64>| {
+        let amounts = || pods.iter().flat_map(|pod| &pod.containers).map(of);
+        let known = |values: &mut dyn Iterator<Item = Option<f64>>| {
+            let all: Option<Vec<f64>> = values.collect();
+            all.filter(|all| !all.is_empty())
+                .map(|all| all.iter().sum())
+        };
+        Sums {
+            used: amounts().map(|amount| amount.used).sum(),
+            request: known(&mut amounts().map(|amount| amount.request)),
+            limit: known(&mut amounts().map(|amount| amount.limit)),
+            allocatable: known(&mut nodes.iter().map(room)),
+        }
+    };
+    Total {
+        memory: sums(|container| container.memory, |node| node.memory),
+        cpu: sums(|container| container.cpu, |node| node.cpu),
+    }
 }
 
 /// What the measurements show.
