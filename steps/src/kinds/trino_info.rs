@@ -1,8 +1,10 @@
 //! `trino.info`: waits until the coordinator is really ready, and says what it is made of.
-//! Effect: none. Idempotent. Permissions: a user who may read `system.runtime.nodes`.
+//! Effect: none. Idempotent. Permissions: a user who may read `system.runtime.nodes`; with `pods`, to list them.
 //!
 //! Ready means that `/v1/info` says `starting: false`: the port answers, and takes queries only to fail them,
-//! long before that.
+//! long before that. And a worker is one whose pod is there, when `pods` says which those are: the coordinator alone is no witness.
+
+mod pods;
 
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use flowctl_workflows::result::{ErrorClass, Finding, Number, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::pods::Pods;
 use crate::clients::trino::protocol::ServerInfo;
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
@@ -50,12 +53,16 @@ impl Default for Params {
 }
 
 /// How many workers must be active.
-#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Workers {
     /// At least so many nodes that are not the coordinator.
     #[schemars(range(min = 1))]
     pub min: u64,
+    /// A node counts only if it is one of these pods, and ready: the coordinator calls a worker active for a minute and more
+    /// after its pod has gone.
+    #[serde(default)]
+    pub pods: Option<Pods>,
 }
 
 /// What the server is made of.
@@ -86,7 +93,7 @@ pub struct Node {
     pub version: String,
     /// Whether it is the coordinator.
     pub coordinator: bool,
-    /// `active`, `inactive` or `shutting_down`.
+    /// `active`, `inactive` or `shutting_down`; `gone` when the coordinator calls it active but no ready pod has its address.
     pub state: String,
 }
 
@@ -109,6 +116,9 @@ impl Kind for TrinoInfo {
     type Output = Info;
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
+        if let Some(pods) = params.workers.as_ref().and_then(|of| of.pods.as_ref()) {
+            pods.check()?;
+        }
         Ok(Box::new(Self(params)))
     }
 }
@@ -129,7 +139,7 @@ impl Step for TrinoInfo {
                 &json!({ "address": client.address(), "info": server, "nodes": nodes }),
             )
             .await?;
-        let mut finding = judge(&server, &nodes, self.0.workers);
+        let mut finding = judge(&server, &nodes, self.0.workers.as_ref());
         finding.evidence.push(evidence.sha256);
         let info = Info {
             version: server.node_version.version,
@@ -212,7 +222,7 @@ impl TrinoInfo {
         };
         loop {
             let result = client.query(cx, &statement, &options).await?;
-            let nodes = result
+            let mut nodes = result
                 .rows
                 .iter()
                 .map(|row| node(row))
@@ -223,13 +233,17 @@ impl TrinoInfo {
                         "system.runtime.nodes does not have the columns that flowctl knows",
                     )
                 })?;
-            let wanted = self.0.workers.map_or(0, |workers| workers.min);
+            if let Some(pods) = self.0.workers.as_ref().and_then(|of| of.pods.as_ref()) {
+                pods.without_the_gone(cx, &mut nodes).await?;
+            }
+            let wanted = self.0.workers.as_ref().map_or(0, |workers| workers.min);
             let found = active_workers(&nodes);
-            if found >= wanted || cx.clock.elapsed() + LOOK_AT_NODES_EVERY > deadline {
+            // One that has gone may still be given work, until the coordinator has seen it as well.
+            let gone = nodes.iter().any(|node| node.state == pods::GONE);
+            if (found >= wanted && !gone) || cx.clock.elapsed() + LOOK_AT_NODES_EVERY > deadline {
                 return Ok(nodes);
             }
-            cx.sink
-                .progress(&format!("{found} of {wanted} workers are active"));
+            cx.sink.progress(&awaited(found, wanted, gone));
             cx.sleep(LOOK_AT_NODES_EVERY).await?;
         }
     }
@@ -246,6 +260,15 @@ fn node(row: &[Value]) -> Option<Node> {
     })
 }
 
+fn awaited(found: u64, wanted: u64, gone: bool) -> String {
+    let gone = if gone {
+        ", and one is listed whose pod has gone"
+    } else {
+        ""
+    };
+    format!("{found} of {wanted} workers are active{gone}")
+}
+
 fn active_workers(nodes: &[Node]) -> u64 {
     nodes
         .iter()
@@ -254,13 +277,13 @@ fn active_workers(nodes: &[Node]) -> u64 {
 }
 
 /// The verdict on what the server said of itself.
-fn judge(server: &ServerInfo, nodes: &[Node], wanted: Option<Workers>) -> Finding {
+fn judge(server: &ServerInfo, nodes: &[Node], wanted: Option<&Workers>) -> Finding {
     let version = &server.node_version.version;
     let active = active_workers(nodes);
-    let inactive: Vec<&str> = nodes
+    let inactive: Vec<String> = nodes
         .iter()
         .filter(|node| node.state != "active")
-        .map(|node| node.id.as_str())
+        .map(|node| format!("{} ({})", node.id, node.state))
         .collect();
     let others: Vec<&str> = nodes
         .iter()
@@ -280,7 +303,7 @@ fn judge(server: &ServerInfo, nodes: &[Node], wanted: Option<Workers>) -> Findin
                 others.join(", ")
             ),
         )
-    } else if let Some(Workers { min }) = wanted.filter(|wanted| active < wanted.min) {
+    } else if let Some(Workers { min, .. }) = wanted.filter(|wanted| active < wanted.min) {
         let silent = if inactive.is_empty() {
             String::new()
         } else {

@@ -14,10 +14,10 @@ use crate::error::StepError;
 const IN_CLUSTER: &str = "in-cluster";
 
 impl Clients {
-    /// Clients whose cluster is this one, for tests against a stand-in.
+    /// The same target, but with this cluster, for tests against a stand-in.
     #[cfg(test)]
-    pub(crate) fn of_cluster(kube: Kube) -> Self {
-        let mut clients = Self::new(None, crate::secret::Secrets::default());
+    pub(crate) fn with_cluster(&self, kube: Kube) -> Self {
+        let mut clients = Self::new(self.target.clone(), self.secrets.clone());
         clients.kube = tokio::sync::OnceCell::new_with(Some(kube));
         clients
     }
@@ -105,7 +105,7 @@ fn client(mut config: Config) -> Result<Kube, StepError> {
 impl crate::testing::TestContext {
     /// With a stand-in for the cluster.
     pub(crate) fn cluster(mut self, kube: Kube) -> Self {
-        self.context.clients = std::sync::Arc::new(Clients::of_cluster(kube));
+        self.context.clients = std::sync::Arc::new(self.context.clients.with_cluster(kube));
         self
     }
 }

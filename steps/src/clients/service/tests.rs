@@ -98,9 +98,13 @@ fn cluster() -> crate::clients::kube::fake::FakeServer {
     ])
 }
 
+fn of_cluster(kube: crate::clients::kube::Kube) -> Clients {
+    Clients::new(None, crate::secret::Secrets::default()).with_cluster(kube)
+}
+
 #[tokio::test]
 async fn a_direct_service_is_reached_at_its_cluster_ip_and_is_no_forward() {
-    let clients = Clients::of_cluster(cluster().kube());
+    let clients = of_cluster(cluster().kube());
     let way = resolve(&clients, "shop/web:http", true).await.unwrap();
     assert_eq!(
         (way.base_url.as_str(), way.forwarded),
@@ -126,7 +130,7 @@ async fn a_forward_leads_to_ready_pods_only_and_a_service_without_pods_has_none(
             port: 8080
         }]
     );
-    let clients = Clients::of_cluster(kube);
+    let clients = of_cluster(kube);
     assert_eq!(
         resolve(&clients, "shop/db:9083", false)
             .await

@@ -27,6 +27,10 @@ fn node_of(id: &str, version: &str, coordinator: bool, state: &str) -> Node {
     }
 }
 
+fn at_least(min: u64) -> Workers {
+    Workers { min, pods: None }
+}
+
 #[test]
 fn the_workers_decide_and_the_coordinator_is_none() {
     let nodes = [
@@ -36,10 +40,10 @@ fn the_workers_decide_and_the_coordinator_is_none() {
     ];
     assert_eq!(judge(&server(), &nodes, None).verdict, Verdict::Pass);
     assert_eq!(
-        judge(&server(), &nodes, Some(Workers { min: 1 })).verdict,
+        judge(&server(), &nodes, Some(&at_least(1))).verdict,
         Verdict::Pass
     );
-    let short = judge(&server(), &nodes, Some(Workers { min: 2 }));
+    let short = judge(&server(), &nodes, Some(&at_least(2)));
     assert_eq!(short.verdict, Verdict::Fail);
     assert!(
         short.reason.contains("1 of the 2") && short.reason.contains("w2"),
@@ -60,7 +64,7 @@ fn nodes_of_different_versions_fail() {
         node_of("w1", "475", false, "active"),
     ];
     assert_eq!(
-        judge(&server(), &nodes, Some(Workers { min: 1 })).verdict,
+        judge(&server(), &nodes, Some(&at_least(1))).verdict,
         Verdict::Fail
     );
 }
@@ -119,4 +123,47 @@ async fn a_worker_is_not_the_coordinator() {
     let coordinator = Coordinator::answering(vec![(200, worker)]);
     let (_, outcome) = run(&coordinator, json!({})).await;
     assert_eq!(outcome.unwrap_err().code, "trino.not_the_coordinator");
+}
+
+/// A worker's pod with its address.
+fn pod_at(name: &str, address: &str, ready: bool) -> Value {
+    let mut pod = crate::clients::kube::fake::pod("shop", name, json!({"app": "trino"}), ready);
+    pod["status"]["podIP"] = json!(address);
+    pod
+}
+
+#[tokio::test]
+async fn a_worker_whose_pod_has_gone_is_none() {
+    let rows = json!({"data": [
+        ["c", "http://10.0.0.1:8080", "476", true, "active"],
+        ["w1", "http://10.0.0.2:8080", "476", false, "active"],
+        ["w2", "http://10.0.0.3:8080", "476", false, "active"],
+    ]});
+    let judged = async |pods: Vec<Value>| {
+        let coordinator = Coordinator::answering(vec![
+            (200, info(false)),
+            (200, page("FINISHED", None, rows.clone())),
+        ]);
+        let target = json!({"apiVersion": "flowctl/v1", "kind": "Target", "metadata": {"name": "t"},
+            "trino": {"url": coordinator.start().await}});
+        let test = TestContext::new("ready")
+            .unwrap()
+            .target(serde_json::from_value(target).unwrap())
+            .cluster(crate::clients::kube::fake::FakeServer::with(pods).kube());
+        let with = json!({"within": "0s", "workers": {"min": 2, "pods": {"namespace": "shop", "selector": "app=trino"}}});
+        let step = TrinoInfo::build(serde_json::from_value(with).unwrap()).unwrap();
+        let mut output = step.run(&test.context).await.unwrap();
+        output.findings.remove(0)
+    };
+    let both = vec![pod_at("a", "10.0.0.2", true), pod_at("b", "10.0.0.3", true)];
+    assert_eq!(judged(both).await.verdict, Verdict::Pass);
+    let replaced = vec![pod_at("a", "10.0.0.2", true), pod_at("c", "10.0.0.4", true)];
+    let finding = judged(replaced).await;
+    assert_eq!(finding.verdict, Verdict::Fail);
+    assert!(finding.reason.contains("w2 (gone)"), "{}", finding.reason);
+    let unready = vec![
+        pod_at("a", "10.0.0.2", true),
+        pod_at("b", "10.0.0.3", false),
+    ];
+    assert_eq!(judged(unready).await.verdict, Verdict::Fail);
 }
