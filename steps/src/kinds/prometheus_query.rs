@@ -54,6 +54,9 @@ pub struct Params {
     /// Ask again until all of it holds, for at most so long; left out: ask once.
     #[serde(default)]
     pub within: Option<Span>,
+    /// Only samples count that were scraped after the step began: what came just before it is surely among them.
+    #[serde(default)]
+    pub scraped_anew: bool,
 }
 
 /// A time up to now.
@@ -170,11 +173,16 @@ impl PrometheusQuery {
     async fn ask(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let prometheus = Prometheus::connect(cx).await?;
         let mut last = None;
+        let begun = cx.clock.elapsed();
         let mut wait = Wait::begin(cx, self.0.within.map(Span::duration).unwrap_or_default());
         loop {
             let look = async {
+                let elapsed = cx.clock.elapsed() - begun;
                 let (reading, metrics) = read(cx, &prometheus, &self.0).await?;
-                let judgement = judge(&self.0, &reading, &metrics);
+                let mut judgement = judge(&self.0, &reading, &metrics);
+                if self.0.scraped_anew {
+                    judge::only_anew(&mut judgement, &metrics, elapsed);
+                }
                 let look = match judgement.verdict {
                     Verdict::Pass => Look::Done(()),
                     _ => Look::NotYet(judgement.reason.clone()),
@@ -244,6 +252,8 @@ pub(super) async fn read(
     params: &Params,
 ) -> Result<(Reading, Vec<Presence>), StepError> {
     let query = &params.query;
+    // First: the values are then at least as new as this says.
+    let metrics = prometheus.presence(cx, query).await?;
     let reading = match params.range {
         Some(Range { last, step }) => {
             prometheus
@@ -252,7 +262,7 @@ pub(super) async fn read(
         }
         None => prometheus.instant(cx, query).await?,
     };
-    Ok((reading, prometheus.presence(cx, query).await?))
+    Ok((reading, metrics))
 }
 
 fn summary(params: &Params, reading: &Reading, metrics: Vec<Presence>) -> Output {

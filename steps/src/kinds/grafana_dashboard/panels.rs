@@ -142,6 +142,7 @@ fn as_query(params: &Params, query: &PanelQuery) -> prometheus_query::Params {
         each: None,
         some: None,
         within: None,
+        scraped_anew: false,
     }
 }
 

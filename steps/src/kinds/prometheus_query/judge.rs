@@ -1,5 +1,7 @@
 //! Pure: which parameters make sense, and the verdict on an answer.
 
+use std::time::Duration;
+
 use flowctl_workflows::result::Verdict;
 
 use super::{Bound, Params};
@@ -162,6 +164,21 @@ pub(crate) fn judge(params: &Params, reading: &Reading, metrics: &[Presence]) ->
     Judgement {
         verdict: Verdict::Pass,
         reason,
+    }
+}
+
+/// Takes a pass back when a sample that it rests on may be from before the step began, `elapsed` ago. Both are told by one clock each,
+/// the age by Prometheus', the time that has passed by this machine's, so that the two need not agree.
+pub(super) fn only_anew(judgement: &mut Judgement, metrics: &[Presence], elapsed: Duration) {
+    let Some(age) = age(metrics).filter(|age| *age >= elapsed.as_secs_f64()) else {
+        return;
+    };
+    if judgement.verdict == Verdict::Pass {
+        judgement.verdict = Verdict::Inconclusive;
+        judgement.reason = format!(
+            "the newest sample is {age:.1} s old, and the step began {:.1} s ago: it was not scraped anew yet",
+            elapsed.as_secs_f64()
+        );
     }
 }
 

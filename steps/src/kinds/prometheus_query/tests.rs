@@ -243,3 +243,37 @@ fn parameters_that_can_prove_nothing_are_refused() {
         assert!(PrometheusQuery::build(params).is_err(), "{with}");
     }
 }
+
+#[tokio::test]
+async fn what_was_scraped_before_the_step_began_may_not_count() {
+    // The newest sample is a second and a half old, and no time passes.
+    let world = World::new();
+    let (verdict, reason, _) = world
+        .judged(json!({"query": "up", "min_series": 2, "scraped_anew": true}))
+        .await;
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(reason.contains("not scraped anew"), "{reason}");
+    let judged_after = |seconds: u64| {
+        let metrics = [Presence {
+            selector: "up".to_owned(),
+            metric: Some("up".to_owned()),
+            may_be_absent: false,
+            series: 1,
+            series_of_name: 1,
+            age_seconds: Some(1.5),
+            near: Vec::new(),
+        }];
+        let mut judgement = Judgement {
+            verdict: Verdict::Pass,
+            reason: String::new(),
+        };
+        judge::only_anew(
+            &mut judgement,
+            &metrics,
+            std::time::Duration::from_secs(seconds),
+        );
+        judgement.verdict
+    };
+    assert_eq!(judged_after(1), Verdict::Inconclusive);
+    assert_eq!(judged_after(2), Verdict::Pass);
+}

@@ -12,7 +12,7 @@ use crate::error::StepError;
 /// The largest object that is written in one piece.
 const MOST: usize = 256 << 20;
 
-/// A CSV table with the columns `id`, `category`, `status`, `value` and `note`, under a line with these names.
+/// A CSV table with the columns `id`, `category`, `status`, `value` and `note`, under a line with these names unless `header: false`.
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -23,6 +23,13 @@ pub struct Table {
     #[serde(default = "twenty")]
     #[schemars(range(min = 1))]
     pub categories: u32,
+    /// Whether the first line has the names of the columns.
+    #[serde(default = "yes")]
+    pub header: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn twenty() -> u32 {
@@ -58,7 +65,10 @@ impl Content {
 
 impl Table {
     fn csv(self) -> String {
-        let mut text = String::from("id,category,status,value,note\n");
+        let mut text = String::new();
+        if self.header {
+            text.push_str("id,category,status,value,note\n");
+        }
         // Numbers that look drawn and are not: a multiplicative sequence over a prime.
         let mut drawn = 1_u64;
         for id in 1..=self.rows {
@@ -86,6 +96,7 @@ mod tests {
         let table = Table {
             rows: 1000,
             categories: 20,
+            header: true,
         };
         let text = table.csv();
         assert_eq!(text, table.csv());
@@ -98,5 +109,10 @@ mod tests {
         assert!(lines[1..].iter().all(|line| line.split(',').count() == 5));
         let third = lines.iter().filter(|line| line.contains(",category_3,"));
         assert_eq!(third.count(), 50);
+        let bare = Table {
+            header: false,
+            ..table
+        };
+        assert_eq!(bare.csv().lines().next(), Some(lines[1]));
     }
 }
