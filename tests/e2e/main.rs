@@ -8,6 +8,7 @@
     reason = "a test suite of its own says what it does"
 )]
 
+mod alerts;
 mod broken;
 mod check;
 mod clock;
@@ -17,6 +18,7 @@ mod http;
 mod killed;
 mod lab;
 mod report;
+mod toggled;
 mod trino;
 mod whole_run;
 
@@ -44,6 +46,10 @@ const SCENARIOS: &[Scenario] = &[
         whole_run::has_the_expected_verdicts,
     ),
     (
+        "a_rule_over_a_missing_metric",
+        alerts::rule_over_a_missing_metric,
+    ),
+    (
         "a_run_killed_twice_is_resumed_whole",
         killed::while_seeding_and_while_measuring,
     ),
@@ -61,13 +67,30 @@ const SCENARIOS: &[Scenario] = &[
     ("wrong_keys_of_the_object_store", broken::wrong_keys),
 ];
 
+/// Those that restart all servers several times; run when they are asked for by name, as `make full` does.
+const LONG: &[Scenario] = &[
+    (
+        "long_toggle_killed_and_resumed",
+        toggled::killed_and_resumed,
+    ),
+    (
+        "long_toggle_killed_and_cancelled",
+        toggled::killed_and_cancelled,
+    ),
+];
+
 fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-') && word.parse::<u32>().is_err())
         .collect();
-    let wanted =
-        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let named = |name: &str| words.iter().any(|word| name.contains(word.as_str()));
+    let short = SCENARIOS
+        .iter()
+        .filter(|(name, _)| words.is_empty() || named(name));
+    let scenarios: Vec<&Scenario> = short
+        .chain(LONG.iter().filter(|(name, _)| named(name)))
+        .collect();
     let mut world = match World::find() {
         Ok(world) => world,
         Err(why) => {
@@ -77,7 +100,7 @@ fn main() -> std::process::ExitCode {
     };
     let clock = Clock::start();
     let mut failed = Vec::new();
-    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| wanted(name)) {
+    for (name, scenario) in scenarios {
         println!("[{:>4} s] {name} …", clock.seconds());
         match scenario(&world) {
             Ok(()) => println!("[{:>4} s] {name}: ok", clock.seconds()),
