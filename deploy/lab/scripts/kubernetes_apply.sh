@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kubernetes_apply.sh cluster|platform|charts|monitoring|flux-crds|monitoring-crds: applies manifests/NAME.yaml.in (or the definitions of
+# kubernetes_apply.sh cluster|platform|charts|monitoring|object-store…|flux-crds|monitoring-crds: applies manifests/NAME.yaml.in (or the definitions of
 # Flux, or of Prometheus' operator) to the lab's cluster.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
