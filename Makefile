@@ -77,6 +77,11 @@ phase3: lab ## start the lab and run phase3 on it
 	# 3 says that some criteria are INCONCLUSIVE: the lab has no ten gigabytes and no Grafana, and only people can judge documentation.
 	$(FLOWCTL) run phase3 --target lab || test $$? -eq 3
 
+.PHONY: full
+full: check e2e ## all that CI runs, then what takes too long for it: the toggle that is killed, and phase3 on Trino 368
+	$(FLOWCTL) run lab --param trino=368
+	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- long_
+
 .PHONY: e2e
-e2e: lab ## end-to-end tests on the lab; about 15 minutes
+e2e: lab ## end-to-end tests on the lab; about 20 minutes
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e

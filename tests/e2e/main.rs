@@ -67,7 +67,7 @@ const SCENARIOS: &[Scenario] = &[
     ("wrong_keys_of_the_object_store", broken::wrong_keys),
 ];
 
-/// Those that restart all servers several times; run when they are asked for by name, as `make full` does.
+/// Those that take long, or another Trino; run when they are asked for by name, as `make full` does. The last one leaves that Trino there.
 const LONG: &[Scenario] = &[
     (
         "long_toggle_killed_and_resumed",
@@ -76,6 +76,10 @@ const LONG: &[Scenario] = &[
     (
         "long_toggle_killed_and_cancelled",
         toggled::killed_and_cancelled,
+    ),
+    (
+        "long_phase3_has_the_expected_verdicts_on_368",
+        whole_run::has_the_expected_verdicts_on_368,
     ),
 ];
 
