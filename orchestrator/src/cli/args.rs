@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    approve, cancel, completions, explain, graph, init, kinds, logs, report, resume, run, runs,
-    schema, state, status, validate, watch,
+    approve, cancel, completions, diagnose, explain, graph, init, kinds, logs, report, resume, run,
+    runs, schema, state, status, validate, watch,
 };
 
 /// Runs phase checkpoints of a data platform, proves them, and writes the report.
@@ -54,6 +54,8 @@ pub(super) enum Verb {
     Graph(graph::Args),
     /// Render the report of a run again
     Report(report::Args),
+    /// Look for what is wrong with a platform; changes nothing
+    Diagnose(diagnose::Args),
     /// Print the JSON schema of workflow or target files
     Schema(schema::Args),
     /// Document the step kinds

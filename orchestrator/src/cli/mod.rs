@@ -9,6 +9,7 @@ mod cancel;
 mod catalog;
 mod choose;
 mod completions;
+mod diagnose;
 mod drive;
 mod embedded;
 pub mod error;
@@ -131,6 +132,7 @@ fn dispatch(cx: &Cx, verb: Verb) -> Result<ExitCode, Error> {
         Verb::Validate(args) => validate::run(cx, args),
         Verb::Graph(args) => graph::run(cx, args),
         Verb::Report(args) => report::run(cx, args),
+        Verb::Diagnose(args) => diagnose::run(cx, args),
         Verb::Schema(args) => schema::run(args),
         Verb::Kinds(args) => kinds::run(args),
         Verb::Approve(args) => approve::run(cx, args),

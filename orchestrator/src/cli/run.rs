@@ -33,10 +33,26 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// How many steps may run at once
-    #[arg(long, short, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, short, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
     #[command(flatten)]
     show: Show,
+}
+
+/// How many steps may run at once when nobody says it.
+const JOBS: u32 = 64;
+
+impl Args {
+    /// The whole of a workflow, with what is usual.
+    pub(super) fn whole(what: What, show: Show) -> Self {
+        Self {
+            what,
+            only: Vec::new(),
+            dry_run: false,
+            jobs: JOBS,
+            show,
+        }
+    }
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
