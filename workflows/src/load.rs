@@ -3,6 +3,7 @@
 
 mod draft;
 mod files;
+mod inject;
 mod parts;
 mod prune;
 mod shape;
@@ -11,6 +12,7 @@ mod words;
 
 pub(crate) use draft::{Draft, DraftStep};
 pub(crate) use files::Files;
+pub use inject::load_inject;
 pub(crate) use shape::{Shape, Subject};
 pub use target::{Lookup, TargetFile, load_target};
 

@@ -48,6 +48,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it runs on doubles and not on a platform, so that nothing in it is measured.
+    #[must_use]
+    pub fn is_rehearsal(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.rehearsal)
+    }
+
     /// All of it but the steps.
     #[must_use]
     pub fn without_steps(&self) -> Self {
@@ -84,6 +90,9 @@ pub struct TargetIdentity {
     pub name: String,
     /// SHA-256 of the target file.
     pub sha256: String,
+    /// Whether it is no platform but a rehearsal. It is in a run's first event, so that no report of it can be mistaken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
     /// What expressions see under `target.`: the target file without its secrets.
     pub view: Value,
 }

@@ -2,6 +2,7 @@
 //! other, so they live here.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ids::CriterionId;
 
@@ -199,9 +200,74 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
+/// Why nothing in a rehearsal is green.
+pub const UNMEASURED: &str = "rehearsal: nothing real was measured";
+
+impl Verdict {
+    /// What a verdict comes to in a rehearsal. Doubles prove nothing of a platform, neither that it does what is asked nor
+    /// that it cannot; that something fails, they show.
+    #[must_use]
+    pub fn in_rehearsal(self) -> Self {
+        match self {
+            Self::Pass | Self::Inapplicable => Self::Inconclusive,
+            Self::Fail | Self::Inconclusive | Self::NotRun => self,
+        }
+    }
+}
+
+/// The words of the verdicts that doubles cannot give, each where it stands by itself in a step's output or record: there
+/// too nothing is green in a rehearsal.
+pub fn output_in_rehearsal(value: &mut Value) {
+    match value {
+        Value::String(text) if text == "PASS" || text == "INAPPLICABLE" => {
+            "INCONCLUSIVE".clone_into(text);
+        }
+        Value::Object(fields) => fields.values_mut().for_each(output_in_rehearsal),
+        Value::Array(items) => items.iter_mut().for_each(output_in_rehearsal),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+impl Finding {
+    /// The finding as it stands when doubles gave it. The only place where a rehearsal's findings are decided: what goes into
+    /// the state has been through here, so no report can say more.
+    #[must_use]
+    pub fn in_rehearsal(mut self) -> Self {
+        let verdict = self.verdict.in_rehearsal();
+        if verdict != self.verdict {
+            self.reason = format!("{UNMEASURED} ({})", self.reason);
+            self.verdict = verdict;
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubles_prove_nothing_but_a_failure() {
+        let finding = |verdict| Finding {
+            about: "x".into(),
+            proves: Vec::new(),
+            verdict,
+            reason: "so it is".into(),
+            numbers: Vec::new(),
+            evidence: Vec::new(),
+        };
+        for verdict in [Verdict::Pass, Verdict::Inapplicable] {
+            let found = finding(verdict).in_rehearsal();
+            assert_eq!(found.verdict, Verdict::Inconclusive);
+            assert_eq!(
+                found.reason,
+                "rehearsal: nothing real was measured (so it is)"
+            );
+        }
+        for verdict in [Verdict::Fail, Verdict::Inconclusive] {
+            assert_eq!(finding(verdict).in_rehearsal(), finding(verdict));
+        }
+    }
 
     #[test]
     fn the_worst_verdict_wins_in_the_documented_order() {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::document::{PartDocument, WorkflowDocument};
+use crate::inject::Inject;
 use crate::target::Target;
 
 /// The schema of a workflow.
@@ -27,4 +28,11 @@ pub fn part() -> &'static Value {
 pub fn target() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| schemars::schema_for!(Target).to_value())
+}
+
+/// The schema of a file of faults for a rehearsal.
+#[must_use]
+pub fn inject() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| schemars::schema_for!(Inject).to_value())
 }

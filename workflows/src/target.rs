@@ -18,6 +18,10 @@ pub struct Target {
     pub kind: String,
     /// Its name and title.
     pub metadata: TargetMetadata,
+    /// No platform at all: flowctl plays every service that is named here itself, in its own process. The endpoints of
+    /// this file are then only names; nothing is sent to them, and no verdict of such a run is PASS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
     /// The Kubernetes cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,

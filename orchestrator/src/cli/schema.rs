@@ -23,6 +23,8 @@ enum Of {
     Part,
     /// A target
     Target,
+    /// The faults of a rehearsal, for `run --inject`
+    Inject,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
@@ -30,6 +32,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         Of::Workflow => schema::workflow(),
         Of::Part => schema::part(),
         Of::Target => schema::target(),
+        Of::Inject => schema::inject(),
     })?;
     Ok(ExitCode::Success)
 }

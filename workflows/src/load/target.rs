@@ -103,6 +103,7 @@ fn read(
     let identity = TargetIdentity {
         name: target.metadata.name.clone(),
         sha256: sha256(text.text().as_bytes()),
+        rehearsal: target.rehearsal,
         view: view(value),
     };
     Some(TargetFile { target, identity })
