@@ -82,6 +82,12 @@ full: check e2e ## all that CI runs, then what takes too long for it: the toggle
 	$(FLOWCTL) run lab --param trino=368
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- long_
 
+.PHONY: contract
+contract: lab ## what the doubles of a rehearsal are held to, asked of the lab
+	# 3: these steps alone decide few criteria.
+	$(FLOWCTL) run phase3 --target lab --only nodes s3_credentials release trino_ready create_schema || test $$? -eq 3
+	$(CARGO) test --locked -p flowctl-tests --features lab --test contract
+
 .PHONY: e2e
 e2e: lab ## end-to-end tests on the lab; about 20 minutes
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e

@@ -14,7 +14,7 @@ pub mod registry;
 pub mod secret;
 pub mod statistics;
 pub mod step;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "rehearsal"))]
 pub mod testing;
 
 pub use context::{AttemptName, Sink, StepContext};

@@ -1,0 +1,143 @@
+//! What the coordinator has: schemas with their tables, and the queries that it remembers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// A table.
+#[derive(Debug, Clone, Default)]
+pub(in crate::testing::rehearsal) struct Table {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: u64,
+    pub(super) comment: String,
+    /// The column that it is partitioned by.
+    pub(super) partitioned_by: Option<String>,
+    /// The ids of its rows, where there are few; such a table can be read back.
+    pub(super) ids: Option<Vec<u64>>,
+    /// What was done to it: `append`, `delete`, …
+    pub(super) snapshots: Vec<&'static str>,
+}
+
+impl Table {
+    /// Bytes of its files: forty a row.
+    pub(super) fn bytes(&self) -> u64 {
+        self.rows * 40
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(in crate::testing::rehearsal) struct Lake {
+    /// By catalog and schema, then by table.
+    pub(super) schemas: BTreeMap<(String, String), BTreeMap<String, Table>>,
+    pub(super) queries: Vec<Query>,
+}
+
+impl Lake {
+    /// A query by its id.
+    pub(super) fn query(&mut self, id: &str) -> Option<&mut Query> {
+        self.queries.iter_mut().find(|query| query.id == id)
+    }
+}
+
+/// Where a query is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stage {
+    /// Sent; it begins when its first page is asked for.
+    Announced,
+    /// At work.
+    Running,
+    /// Done.
+    Finished(Box<Done>),
+    /// Over, with an error.
+    Failed(Failed),
+}
+
+impl Stage {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Announced => "QUEUED",
+            Self::Running => "RUNNING",
+            Self::Finished(_) => "FINISHED",
+            Self::Failed(_) => "FAILED",
+        }
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Failed(_))
+    }
+}
+
+/// What a statement came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Done {
+    pub(super) columns: Vec<(String, &'static str)>,
+    pub(super) rows: Vec<Vec<Value>>,
+    pub(super) update_type: Option<&'static str>,
+    pub(super) update_count: Option<u64>,
+    /// Rows that were gone through, and bytes that were read for it.
+    pub(super) processed_rows: u64,
+    pub(super) read_bytes: u64,
+}
+
+/// Why a statement failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Failed {
+    pub(super) name: &'static str,
+    pub(super) code: u32,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+}
+
+impl Failed {
+    pub(super) fn user(name: &'static str, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            name,
+            code,
+            kind: "USER_ERROR",
+            message: message.into(),
+        }
+    }
+}
+
+/// A query.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    pub(super) id: String,
+    pub(super) sql: String,
+    pub(super) user: String,
+    pub(super) source: String,
+    pub(super) tags: Vec<String>,
+    pub(super) catalog: String,
+    pub(super) schema: String,
+    pub(super) stage: Stage,
+    pub(super) created: Timestamp,
+    pub(super) began: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl Query {
+    /// The key without which nobody gets a page.
+    pub(super) fn slug(&self) -> String {
+        format!("y{}", self.id.replace('_', ""))
+    }
+
+    /// Milliseconds from its creation to its end.
+    pub(super) fn elapsed_millis(&self) -> i64 {
+        millis(self.created, self.ended)
+    }
+
+    /// Of that, before it began.
+    pub(super) fn queued_millis(&self) -> i64 {
+        millis(self.created, self.began)
+    }
+}
+
+fn millis(from: Timestamp, to: Option<Timestamp>) -> i64 {
+    to.map_or(0, |to| {
+        i64::try_from(to.duration_since(from).as_millis())
+            .unwrap_or(0)
+            .max(0)
+    })
+}
