@@ -12,12 +12,14 @@ use flowctl_state::writer::LogWriter;
 use flowctl_steps::clients::Clients;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::secret::Secrets;
+use flowctl_workflows::inject::Inject;
 use flowctl_workflows::plan::{Plan, Role};
 use flowctl_workflows::{StepId, TargetFile};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Cx;
+use super::doubles::{self, Doubles};
 use super::error::Error;
 use super::exit_code::ExitCode;
 use super::output::{self, StreamFormat};
@@ -45,16 +47,33 @@ pub(super) struct Show {
     pub(super) yes: bool,
 }
 
-/// The environment of a run. `files` are the workflow's, as they were when it started.
+/// The environment of a run, and the doubles that must live as long as it, in a rehearsal. `files` are the workflow's,
+/// as they were when it started.
 pub(super) async fn environment(
     cx: &Cx,
     hold: &Hold,
     plan: &Plan,
     target: Option<TargetFile>,
     files: HashMap<String, Arc<str>>,
-) -> Result<Arc<Environment>, Error> {
-    let target = target.map(|file| file.target);
-    let (secrets, problems) = target::secrets(target.as_ref(), &prepare::secret_names(plan)).await;
+    inject: Inject,
+) -> Result<(Arc<Environment>, Option<Doubles>), Error> {
+    let named = prepare::secret_names(plan);
+    let (target, doubles, secrets, problems) = match target.map(|file| file.target) {
+        Some(target) if target.rehearsal => {
+            let doubles = Doubles::start(inject).await?;
+            let secrets = doubles::secrets(&target, &named);
+            (
+                Some(doubles.lead(target)),
+                Some(doubles),
+                secrets,
+                Vec::new(),
+            )
+        }
+        target => {
+            let (secrets, problems) = target::secrets(target.as_ref(), &named).await;
+            (target, None, secrets, problems)
+        }
+    };
     if !problems.is_empty() {
         let problems = problems.join("; ");
         if target::needed_by_plan(plan) {
@@ -76,7 +95,7 @@ pub(super) async fn environment(
         directory: Box::new(move |run| directory.reports(run)),
         evidence: Arc::clone(hold.evidence()),
     };
-    Ok(Arc::new(Environment {
+    let environment = Arc::new(Environment {
         log: LogWriter::start(log)?,
         evidence: Arc::clone(hold.evidence()),
         registry: crate::kinds::registry(),
@@ -94,7 +113,8 @@ pub(super) async fn environment(
                 .collect(),
         ),
         renderer: Arc::new(renderer),
-    }))
+    });
+    Ok((environment, doubles))
 }
 
 /// Drives a run to its end, shows it, renders its report and says how flowctl ends.

@@ -10,6 +10,7 @@ mod catalog;
 mod choose;
 mod completions;
 mod diagnose;
+mod doubles;
 mod drive;
 mod embedded;
 pub mod error;

@@ -9,7 +9,7 @@ use flowctl_workflows::{StepId, TargetFile, Workflow, bind_params, find, load};
 use super::Cx;
 use super::catalog::Catalog;
 use super::error::Error;
-use super::{choose, embedded, target};
+use super::{choose, doubles, embedded, target};
 use crate::dag;
 
 /// What is to be run.
@@ -75,6 +75,7 @@ pub(super) fn prepare(cx: &Cx, what: &What) -> Result<Prepared, Error> {
     let params = bind_params(&workflow, &given, &what.params).map_err(Error::Invalid)?;
     let identity = target.as_ref().map(|file| file.identity.clone());
     let plan = dag::compile(&workflow, params, identity).map_err(Error::Invalid)?;
+    doubles::refuse_what_is_real(&plan)?;
     Ok(Prepared {
         workflow,
         target,

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use flowctl_state::event::RunOutcome;
 use flowctl_state::hold::Hold;
 use flowctl_state::run_state::{Phase, RunState};
+use flowctl_workflows::inject::Inject;
 use flowctl_workflows::plan::Plan;
 use flowctl_workflows::{RunId, TargetFile};
 
 use super::Cx;
+use super::doubles;
 use super::drive::{self, Show};
 use super::error::Error;
 use super::exit_code::ExitCode;
@@ -33,6 +35,9 @@ pub(super) struct Args {
     /// Where the target's file is now, if its name no longer leads there
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// Faults of a rehearsal, from a file (docs/rehearsal.md)
+    #[arg(long, value_name = "FILE")]
+    inject: Option<PathBuf>,
     #[command(flatten)]
     show: Show,
 }
@@ -45,9 +50,11 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let hold = hold_to_write(cx, "flowctl resume")?;
     let state = chosen(&hold, args.run.as_deref())?;
     let target = target_of(cx, &state.plan, args.target.as_deref())?;
+    let inject = doubles::faults(args.inject.as_deref(), state.plan.is_rehearsal())?;
     let files = files(&hold, &state.plan)?;
     block_on(async {
-        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let (environment, _doubles) =
+            drive::environment(cx, &hold, &state.plan, target, files, inject).await?;
         let executor = Executor::resume(Arc::clone(&environment), state, args.jobs).await?;
         drive::drive(cx, &hold, environment, executor, args.show).await
     })
@@ -76,7 +83,8 @@ pub(super) fn stop(
         yes: false,
     };
     let code = block_on(async {
-        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let (environment, _doubles) =
+            drive::environment(cx, &hold, &state.plan, target, files, Inject::default()).await?;
         let executor = Executor::stop(Arc::clone(&environment), state, by).await?;
         drive::drive(cx, &hold, environment, executor, show).await
     })?;
@@ -126,6 +134,25 @@ fn target_of(cx: &Cx, plan: &Plan, flag: Option<&str>) -> Result<Option<TargetFi
         })?,
     };
     let file = target::load(cx, &path)?;
+    // Doubles must never go on with what a platform began, nor a platform with what was only played.
+    if file.identity.rehearsal != identity.rehearsal {
+        let word = |rehearsal| {
+            if rehearsal {
+                "a rehearsal"
+            } else {
+                "a real platform"
+            }
+        };
+        return Err(Error::usage_with_help(
+            format!(
+                "the run started on {}, and {} is {}",
+                word(identity.rehearsal),
+                super::shown_path(&path),
+                word(file.identity.rehearsal)
+            ),
+            "start a new run on it",
+        ));
+    }
     if file.identity.sha256 != identity.sha256 {
         output::note(&format!(
             "warning: the target {} has changed since the run started ({}); the run goes on with it as it is now",

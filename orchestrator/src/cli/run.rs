@@ -1,6 +1,7 @@
 //! `flowctl run`: a new run of a workflow.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flowctl_state::hold::Hold;
@@ -10,6 +11,7 @@ use flowctl_workflows::plan::Plan;
 use flowctl_workflows::{RunId, WorkflowName};
 
 use super::Cx;
+use super::doubles;
 use super::drive::{self, Show};
 use super::error::Error;
 use super::exit_code::ExitCode;
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// How many steps may run at once
     #[arg(long, short, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
+    /// Faults of a rehearsal, from a file (docs/rehearsal.md)
+    #[arg(long, value_name = "FILE")]
+    inject: Option<PathBuf>,
     #[command(flatten)]
     show: Show,
 }
@@ -57,6 +62,7 @@ impl Args {
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let prepared = prepare::prepare(cx, &args.what)?;
+    let inject = doubles::faults(args.inject.as_deref(), prepared.plan.is_rehearsal())?;
     let only = prepare::only(&prepared.plan, &args.only)?;
     if args.dry_run {
         return rehearse::show(cx, &prepared, &only, args.show.output);
@@ -80,7 +86,8 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
         hold.evidence().put_all(&texts)?;
         drop(texts);
-        let environment = drive::environment(cx, &hold, &plan, target, files).await?;
+        let (environment, _doubles) =
+            drive::environment(cx, &hold, &plan, target, files, inject).await?;
         let run = new_id(&plan.workflow)?;
         let executor =
             Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;

@@ -14,6 +14,8 @@ use crate::view::{RunView, RunWord};
 pub(super) struct Summary {
     #[serde(flatten)]
     run: RunView,
+    /// Whether it ran on doubles.
+    rehearsal: bool,
     criteria: Vec<CriterionSummary>,
     /// The directory of the report; null when it could not be written.
     report: Option<String>,
@@ -42,6 +44,7 @@ pub(super) fn json(state: &RunState, report: Option<&str>) -> Summary {
         });
     Summary {
         run: RunView::of(state, None),
+        rehearsal: state.plan.is_rehearsal(),
         criteria: criteria.collect(),
         report: report.map(str::to_owned),
         exit_code: report::exit_code(state),
@@ -82,6 +85,12 @@ pub(super) fn text(state: &RunState, report: Option<&str>, paint: Paint) -> Stri
         text.push_str(&format!("; criteria: {}", count(&verdicts)));
     }
     text.push('\n');
+    if state.plan.is_rehearsal() {
+        let word = paint.mood(Mood::Doubt, "REHEARSAL:");
+        text.push_str(&format!(
+            "{word} this run spoke to doubles and not to a platform; nothing in it passes\n"
+        ));
+    }
     if let Some(report) = report {
         text.push_str(&format!("report: {report}/report.md\n"));
     }

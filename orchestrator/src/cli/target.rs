@@ -10,13 +10,13 @@ use flowctl_steps::clients::kube::Resource;
 use flowctl_steps::secret::{Secret, Secrets};
 use flowctl_workflows::diagnostic::suggest;
 use flowctl_workflows::plan::Plan;
-use flowctl_workflows::source::Disk;
+use flowctl_workflows::source::{Disk, Memory, Source};
 use flowctl_workflows::target::{SecretSource, Target};
 use flowctl_workflows::{Lookup, TargetFile, Workflow, load_target};
 use serde_json::Value;
 
-use super::Cx;
 use super::error::Error;
+use super::{Cx, doubles};
 use crate::config;
 
 /// Where targets are looked for.
@@ -46,7 +46,11 @@ pub(super) fn choose(
     if !needed_by(workflow) {
         return Ok(None);
     }
-    let names: Vec<String> = names().into_iter().filter(|name| name != EXAMPLE).collect();
+    // A rehearsal is always asked for by its name.
+    let names: Vec<String> = names()
+        .into_iter()
+        .filter(|name| name != EXAMPLE && name != doubles::NAME)
+        .collect();
     match &names[..] {
         [] => Ok(None),
         [only] => load(cx, &Path::new(DIRECTORY).join(format!("{only}.yaml"))).map(Some),
@@ -63,7 +67,7 @@ pub(super) fn path_of(name: &str) -> Result<PathBuf, Error> {
         return Ok(PathBuf::from(name));
     }
     let path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
-    if path.is_file() {
+    if path.is_file() || name == doubles::NAME {
         return Ok(path);
     }
     let known = names();
@@ -94,7 +98,13 @@ pub(super) fn load(cx: &Cx, path: &Path) -> Result<TargetFile, Error> {
         home: cx.config.home().map(|home| home.display().to_string()),
         env: &config::variable,
     };
-    load_target(&Disk::new(directory), file, &lookup).map_err(Error::Invalid)
+    let built_in = Path::new(DIRECTORY).join(format!("{}.yaml", doubles::NAME));
+    let source: Box<dyn Source> = if path == built_in && !path.is_file() {
+        Box::new(Memory::new("embedded:targets/", [(file, doubles::FILE)]))
+    } else {
+        Box::new(Disk::new(directory))
+    };
+    load_target(source.as_ref(), file, &lookup).map_err(Error::Invalid)
 }
 
 /// Whether any step of a workflow can only work with a target.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flowctl_steps::context::{AttemptName, Sink};
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{Output, StepContext, StepError, Undone};
-use flowctl_workflows::result::{ErrorClass, Failure};
+use flowctl_workflows::result::{ErrorClass, Failure, Finding, output_in_rehearsal};
 use futures::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,7 @@ impl Executor {
         let prepared = Prepared::new(&self.environment, &self.state, step);
         let sender = self.sender.clone();
         let (cx, sink) = self.context(step, attempt, handle, cancel, &prepared);
+        let rehearsal = self.state.plan.is_rehearsal();
         let clock = Arc::clone(&self.environment.clock);
         let renderer = Arc::clone(&self.environment.renderer);
         let report =
@@ -47,7 +48,7 @@ impl Executor {
                         .map(|directory| Output::of(serde_json::json!({"directory": directory})))
                         .map_err(|reason| StepError::permanent("report.write", reason).into())
                 }
-                (Ok(prepared), None) => prepared.execute(&cx).await,
+                (Ok(prepared), None) => prepared.execute(&cx, rehearsal).await,
             };
             let evidence = sink.take_evidence();
             let secrets = &cx.secrets;
@@ -58,10 +59,18 @@ impl Executor {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
                     }
+                    let findings = match rehearsal {
+                        true => output
+                            .findings
+                            .into_iter()
+                            .map(Finding::in_rehearsal)
+                            .collect(),
+                        false => output.findings,
+                    };
                     Input::AttemptSucceeded {
                         step,
                         output: output.value,
-                        findings: output.findings,
+                        findings,
                         evidence,
                     }
                 }
@@ -121,6 +130,7 @@ impl Executor {
             self.sender.clone(),
             Arc::clone(&environment.evidence),
             environment.secrets.clone(),
+            self.state.plan.is_rehearsal(),
         ));
         let spec = self.dag.step(step);
         let cx = StepContext {
@@ -154,8 +164,11 @@ impl Executor {
 
 impl Prepared {
     /// Runs the step, then its probe, then its expectations.
-    async fn execute(self, cx: &StepContext) -> Result<Output, Failure> {
+    async fn execute(self, cx: &StepContext, rehearsal: bool) -> Result<Output, Failure> {
         let mut output = within_limits(cx, self.step.run(cx)).await?;
+        if rehearsal {
+            output_in_rehearsal(&mut output.value);
+        }
         if let Some(probe) = &self.probe {
             let probed = within_limits(cx, probe.step.run(cx)).await?;
             if let Some(reason) = probe.expectation.first_refusal(&probed.value)? {

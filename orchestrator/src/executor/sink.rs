@@ -8,7 +8,7 @@ use flowctl_state::evidence::EvidenceStore;
 use flowctl_steps::context::Stream;
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{Sink, StepError};
-use flowctl_workflows::result::Evidence;
+use flowctl_workflows::result::{Evidence, output_in_rehearsal};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +19,7 @@ pub(super) struct LoopSink {
     pub(super) sender: mpsc::UnboundedSender<Message>,
     pub(super) store: Arc<EvidenceStore>,
     pub(super) secrets: Secrets,
+    rehearsal: bool,
     kept: Mutex<Vec<Evidence>>,
 }
 
@@ -28,12 +29,14 @@ impl LoopSink {
         sender: mpsc::UnboundedSender<Message>,
         store: Arc<EvidenceStore>,
         secrets: Secrets,
+        rehearsal: bool,
     ) -> Self {
         Self {
             step,
             sender,
             store,
             secrets,
+            rehearsal,
             kept: Mutex::default(),
         }
     }
@@ -47,6 +50,13 @@ impl LoopSink {
         // The loop may be over; then nobody looks any more.
         let _ = self.sender.send(message);
     }
+}
+
+/// A record of a step without the verdicts that doubles cannot give; `None`: it is no JSON, and holds none.
+fn record_in_rehearsal(content: &[u8]) -> Option<Vec<u8>> {
+    let mut value: Value = serde_json::from_slice(content).ok()?;
+    output_in_rehearsal(&mut value);
+    serde_json::to_vec_pretty(&value).ok()
 }
 
 #[async_trait]
@@ -73,6 +83,11 @@ impl Sink for LoopSink {
         media_type: &str,
         content: &[u8],
     ) -> Result<Evidence, StepError> {
+        let played = self
+            .rehearsal
+            .then(|| record_in_rehearsal(content))
+            .flatten();
+        let content = played.as_deref().unwrap_or(content);
         let content = match std::str::from_utf8(content) {
             Ok(text) => self.secrets.redact(text).into_bytes(),
             Err(_) => content.to_vec(),

@@ -62,8 +62,13 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
                 .target
                 .as_ref()
                 .map_or_else(String::new, |target| format!(" on {}", target.name));
+            let mark = if plan.is_rehearsal() {
+                "REHEARSAL: "
+            } else {
+                ""
+            };
             let text = format!(
-                "{} started{on}: {} steps, {jobs} jobs",
+                "{mark}{} started{on}: {} steps, {jobs} jobs",
                 plan.workflow,
                 plan.steps.len()
             );

@@ -7,15 +7,7 @@ use flowctl_workflows::result::{Evidence, Verdict};
 
 use super::fingerprint::fingerprint;
 use super::model::{CriterionReport, FORMAT, FailureReport, FindingReport, Report, StepReport};
-use super::verdicts::{CriterionVerdict, exit_code, skipped, verdicts};
-
-const ORDER: [Verdict; 5] = [
-    Verdict::Pass,
-    Verdict::Fail,
-    Verdict::Inconclusive,
-    Verdict::Inapplicable,
-    Verdict::NotRun,
-];
+use super::verdicts::{CriterionVerdict, exit_code, possible, skipped, verdicts};
 
 /// The report of a run, finished or not.
 #[must_use]
@@ -29,6 +21,7 @@ pub fn build(state: &RunState) -> Report {
     };
     Report {
         format: FORMAT,
+        rehearsal: state.plan.is_rehearsal(),
         run: state.run.to_string(),
         workflow: state.plan.workflow.to_string(),
         title: state.plan.title.clone(),
@@ -38,7 +31,7 @@ pub fn build(state: &RunState) -> Report {
         finished: state.updated,
         cancelled_by: state.cancelled_by.clone(),
         resumes: state.resumes,
-        summary: ORDER
+        summary: possible(state)
             .into_iter()
             .map(|verdict| (verdict.as_str(), count(verdict)))
             .collect(),

@@ -18,11 +18,30 @@ pub fn markdown(report: &Report) -> String {
     hidden_failures(&mut out, report);
     steps(&mut out, report);
     fingerprint(&mut out, report);
+    if report.rehearsal {
+        return marked(&out);
+    }
     out
+}
+
+/// With REHEARSAL in every heading: a part is easily shown without the others.
+fn marked(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| {
+            let hashes = line.len() - line.trim_start_matches('#').len();
+            match line[hashes..].strip_prefix(' ').filter(|_| hashes > 0) {
+                Some(title) => format!("{} REHEARSAL: {title}", &line[..hashes]),
+                None => line.to_owned(),
+            }
+        })
+        .collect()
 }
 
 fn head(out: &mut String, report: &Report) {
     let _ = writeln!(out, "# {}\n", cell(&report.title));
+    if report.rehearsal {
+        out.push_str("**REHEARSAL: this run spoke to doubles and not to a platform; nothing in it passes.**\n\n");
+    }
     let outcome = match report.outcome {
         None => "not finished",
         Some(flowctl_state::event::RunOutcome::Succeeded) => "every step succeeded",

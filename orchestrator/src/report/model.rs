@@ -15,6 +15,8 @@ pub(super) const FORMAT: u16 = 1;
 pub struct Report {
     /// The format number.
     pub format: u16,
+    /// Whether it ran on doubles: then nothing in it was measured on a platform.
+    pub rehearsal: bool,
     /// Which run.
     pub run: String,
     /// Which workflow.

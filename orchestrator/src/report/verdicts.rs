@@ -5,7 +5,7 @@ use flowctl_state::event::{RunOutcome, SkipReason};
 use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState};
 use flowctl_workflows::CriterionId;
 use flowctl_workflows::plan::{Criterion, PlanStep};
-use flowctl_workflows::result::{ErrorClass, Finding, Verdict};
+use flowctl_workflows::result::{ErrorClass, Finding, UNMEASURED, Verdict};
 
 /// A criterion with its verdict and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,22 @@ pub struct Proof<'a> {
     pub reason: String,
     /// The findings behind it; empty when the step did not get so far.
     pub findings: Vec<&'a Finding>,
+}
+
+/// The verdicts that a run's criteria can have, in the order in which they are counted.
+#[must_use]
+pub(super) fn possible(state: &RunState) -> Vec<Verdict> {
+    let all = [
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::Inconclusive,
+        Verdict::Inapplicable,
+        Verdict::NotRun,
+    ];
+    let rehearsal = state.plan.is_rehearsal();
+    all.into_iter()
+        .filter(|verdict| !rehearsal || *verdict == verdict.in_rehearsal())
+        .collect()
 }
 
 /// A verdict for each criterion, in the document's order.
@@ -77,9 +93,15 @@ fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<
             verdict = Some(worst);
         }
     }
+    let mut verdict = verdict.unwrap_or(Verdict::NotRun);
+    // Its findings say so already; this holds whatever wrote the state.
+    if state.plan.is_rehearsal() && verdict != verdict.in_rehearsal() {
+        reason = format!("{UNMEASURED} ({reason})");
+        verdict = verdict.in_rehearsal();
+    }
     CriterionVerdict {
         criterion,
-        verdict: verdict.unwrap_or(Verdict::NotRun),
+        verdict,
         reason,
         proofs,
     }
@@ -202,7 +224,7 @@ pub(super) fn skipped(reason: &SkipReason) -> String {
 }
 
 /// The exit code of a run: 1 a step failed or a criterion FAILs; 4 cancelled; 3 a criterion is
-/// INCONCLUSIVE or NOT RUN; 0 otherwise.
+/// INCONCLUSIVE or NOT RUN; 0 otherwise. A rehearsal never ends with 0, since nothing was done.
 #[must_use]
 pub fn exit_code(state: &RunState) -> u8 {
     let Phase::Finished { outcome } = state.phase else {
@@ -219,6 +241,7 @@ pub fn exit_code(state: &RunState) -> u8 {
         RunOutcome::Failed => 1,
         RunOutcome::Succeeded if any(&[Verdict::Fail]) => 1,
         RunOutcome::Succeeded if any(&[Verdict::Inconclusive, Verdict::NotRun]) => 3,
+        RunOutcome::Succeeded if state.plan.is_rehearsal() => 3,
         RunOutcome::Succeeded => 0,
     }
 }

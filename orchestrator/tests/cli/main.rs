@@ -10,6 +10,7 @@
 mod experiment;
 mod language;
 mod recover;
+mod rehearsal;
 mod run;
 mod steer;
 mod support;

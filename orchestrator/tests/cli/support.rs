@@ -132,7 +132,7 @@ impl Running {
 
 /// What a command came to.
 pub(crate) struct Ran {
-    output: Output,
+    pub(crate) output: Output,
     directory: PathBuf,
 }
 

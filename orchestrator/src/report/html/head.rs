@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::scale::px;
 use super::words::{self, class, moment, seconds, short, span};
 use super::{Page, part};
+use crate::report::verdicts::possible;
 
 pub(super) fn header(page: &Page<'_>) -> Markup {
     let report = page.report;
@@ -57,7 +58,7 @@ pub(super) fn summary(page: &Page<'_>) -> Markup {
     let content = html! {
         (share(page))
         ul.tiles {
-            @for verdict in ORDER {
+            @for verdict in possible(page.state) {
                 li class=(class(verdict)) { b { (count(page, verdict)) } (verdict) }
             }
         }
@@ -65,14 +66,6 @@ pub(super) fn summary(page: &Page<'_>) -> Markup {
     };
     part("summary", "Verdicts", &content)
 }
-
-const ORDER: [Verdict; 5] = [
-    Verdict::Pass,
-    Verdict::Fail,
-    Verdict::Inconclusive,
-    Verdict::Inapplicable,
-    Verdict::NotRun,
-];
 
 fn count(page: &Page<'_>, verdict: Verdict) -> usize {
     let criteria = page.report.criteria.iter();
@@ -85,7 +78,7 @@ fn count(page: &Page<'_>, verdict: Verdict) -> usize {
 fn share(page: &Page<'_>) -> Markup {
     let all = page.report.criteria.len() as f64;
     let mut left = 0.0;
-    let pieces: Vec<(Verdict, usize, f64, f64)> = ORDER
+    let pieces: Vec<(Verdict, usize, f64, f64)> = possible(page.state)
         .into_iter()
         .map(|verdict| {
             let number = count(page, verdict);
@@ -119,14 +112,14 @@ fn by_objective(page: &Page<'_>) -> Markup {
                 thead {
                     tr {
                         th { "objective" }
-                        @for verdict in ORDER { th.number { (verdict) } }
+                        @for verdict in possible(page.state) { th.number { (verdict) } }
                     }
                 }
                 tbody {
                     @for objective in &page.report.objectives {
                         tr {
                             td { a href=(format!("#objective-{}", objective.id)) { (words::objective(objective)) } }
-                            @for verdict in ORDER {
+                            @for verdict in possible(page.state) {
                                 td.number {
                                     (page.report.criteria.iter().filter(|criterion| {
                                         criterion.verdict == verdict && criterion.objective.as_deref() == Some(&objective.id)

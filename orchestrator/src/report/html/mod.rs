@@ -56,7 +56,7 @@ pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<V
                 meta name="color-scheme" content="light dark";
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 meta name="generator" content=(format!("flowctl {}", report.fingerprint.flowctl));
-                title { (report.title) " · " (report.run) }
+                title { @if rehearsal { "REHEARSAL · " } (report.title) " · " (report.run) }
                 style { (maud::PreEscaped(include_str!("style.css"))) }
             }
             body {
@@ -87,8 +87,7 @@ pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<V
 impl Page<'_> {
     /// Whether the run spoke to doubles and not to a platform.
     fn is_rehearsal(&self) -> bool {
-        let target = self.state.plan.target.as_ref();
-        target.is_some_and(|target| target.name == "rehearsal")
+        self.state.plan.is_rehearsal()
     }
 }
 

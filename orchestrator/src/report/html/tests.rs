@@ -201,8 +201,10 @@ fn a_rehearsal_says_so_at_the_top_and_on_every_sheet() {
     let mut run = rich();
     assert!(!page(&run, &[]).contains("REHEARSAL"));
     let plan = std::sync::Arc::make_mut(&mut run.plan);
-    plan.target =
-        serde_json::from_value(json!({"name": "rehearsal", "sha256": "00", "view": {}})).ok();
+    plan.target = serde_json::from_value(
+        json!({"name": "any", "sha256": "00", "rehearsal": true, "view": {}}),
+    )
+    .ok();
     let page = page(&run, &[]);
     assert!(page.contains("<div class=\"rehearsal\""));
     assert!(page.contains("nothing in it passes"));
