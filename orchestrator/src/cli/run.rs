@@ -55,6 +55,7 @@ impl Args {
             only: Vec::new(),
             dry_run: false,
             jobs: JOBS,
+            inject: None,
             show,
         }
     }

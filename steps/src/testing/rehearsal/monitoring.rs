@@ -121,7 +121,12 @@ fn prometheus(world: &World, request: &Request) -> Option<Reply> {
 }
 
 fn labels(node: &nodes::Node) -> Value {
-    json!({"job": "trino", "instance": format!("{}:8080", node.id), "pod": node.id})
+    let job = if node.coordinator {
+        "trino"
+    } else {
+        "trino-worker"
+    };
+    json!({"job": job, "instance": format!("{}:8080", node.id), "pod": node.id})
 }
 
 /// `name`, `name{label="value"}`, `count(…)` and `time() - max(timestamp(…))` of such a selector.

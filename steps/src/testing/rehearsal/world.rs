@@ -47,7 +47,7 @@ pub(super) fn seeded(clock: Arc<dyn Clock>) -> Shared {
         .insert("lakehouse".to_owned(), BTreeMap::new());
     Arc::new(Mutex::new(World {
         cluster: Cluster::seeded(Arc::clone(&clock)),
-        lake: Lake::default(),
+        lake: Lake::seeded(),
         store,
         clock,
     }))

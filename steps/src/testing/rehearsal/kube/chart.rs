@@ -2,7 +2,9 @@
 //! and the Service before them. Pure.
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::controllers::hex;
 use crate::clients::kube::object;
 
 /// The label with the release's name.
@@ -52,15 +54,22 @@ pub(super) fn render(
     for (component, replicas) in [("coordinator", 1), ("worker", workers)] {
         let name = format!("{instance}-{component}");
         let settings = &values[component];
+        let properties = config(values, settings, component, port);
+        // As the chart does it, so that other settings make other pods.
+        let checksum = hex(&Sha256::digest(format!(
+            "{properties}{}{}",
+            jvm_config(settings),
+            values["catalogs"]
+        )));
         objects.push(config_map(
             name.clone(),
             component,
-            json!({"jvm.config": jvm_config(settings), "config.properties": config(values, settings, component, port)}),
+            json!({"jvm.config": jvm_config(settings), "config.properties": properties}),
         ));
         objects.push(
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(name.clone(), component),
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels(instance, component)},
-                "template": {"metadata": {"labels": labels(instance, component), "annotations": {}},
+                "template": {"metadata": {"labels": labels(instance, component), "annotations": {"checksum/config": checksum}},
                     "spec": {"affinity": settings["affinity"],
                         "containers": [{"name": name, "image": image(values), "envFrom": values["envFrom"],
                             "resources": settings["resources"],
@@ -98,6 +107,7 @@ fn jvm_config(settings: &Value) -> String {
         format!("-Xmx{heap}"),
         format!("-XX:+{collector}"),
         format!("-XX:G1HeapRegionSize={region}"),
+        "-XX:ReservedCodeCacheSize=512M".to_owned(),
     ];
     let more = &settings["additionalJVMConfig"];
     lines.extend(
@@ -140,6 +150,14 @@ fn config(values: &Value, settings: &Value, component: &str, port: i64) -> Strin
                 .into_iter()
                 .flatten()
                 .filter_map(|line| line.as_str().map(str::to_owned)),
+        );
+    }
+    let extra = values["server"][format!("{component}ExtraConfig")].as_str();
+    lines.extend(extra.into_iter().flat_map(str::lines).map(str::to_owned));
+    if component == "coordinator" && values["server"]["resourceGroups"].is_object() {
+        lines.push(
+            "resource-groups.config-file=/etc/trino/resource-groups/resource-groups.json"
+                .to_owned(),
         );
     }
     lines.join("\n")

@@ -97,7 +97,7 @@ fn pod(deployment: &Value, name: &str, hash: &str, nth: usize, now: &str) -> Val
         .collect();
     let status = match node {
         Some(_) => {
-            json!({"phase": "Running", "startTime": now, "podIP": format!("10.244.0.{}", nth + 10),
+            json!({"phase": "Running", "startTime": now, "podIP": address(name),
             "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Initialized", "status": "True"},
                 {"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True", "lastTransitionTime": now}],
             "containerStatuses": statuses})
@@ -113,6 +113,12 @@ fn pod(deployment: &Value, name: &str, hash: &str, nth: usize, now: &str) -> Val
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": object::name(deployment),
                 "uid": object::uid(deployment), "controller": true}]},
         "spec": spec, "status": status})
+}
+
+/// An address of the pods' network that belongs to a pod's name.
+fn address(name: &str) -> String {
+    let digest = Sha256::digest(name);
+    format!("10.244.{}.{}", digest[0], digest[1])
 }
 
 /// Ten letters that belong to a text.

@@ -30,7 +30,9 @@ pub(super) fn seed() -> Vec<Value> {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
             "spec": {}, "status": {"phase": "Active"}})
     });
-    nodes.chain(namespaces).collect()
+    let store = json!({"apiVersion": "ceph.rook.io/v1", "kind": "CephObjectStore", "metadata": {"name": "storage", "namespace": "storage"},
+        "spec": {"gateway": {"instances": 1, "port": 80}}, "status": {"phase": "Ready"}});
+    nodes.chain(namespaces).chain([store]).collect()
 }
 
 /// The node for the `nth` pod of a template; `None` when its affinity leaves none.

@@ -52,6 +52,8 @@ const SERVED: &[Served] = &[
     kind("apps/v1", "StatefulSet", "statefulsets", true, SPEC, NONE),
     kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", true, &["addressType", "endpoints", "ports"], NONE),
     kind("coordination.k8s.io/v1", "Lease", "leases", true, SPEC, NONE),
+    kind("ceph.rook.io/v1", "CephObjectStore", "cephobjectstores", true, SPEC, &["allowUsersInNamespaces", "auth", "dataPool", "defaultRealm", "gateway", "healthCheck", "hosting", "metadataPool", "preservePoolsOnDelete", "protocols", "security", "sharedPools", "zone"]),
+    kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", true, SPEC, &["groups"]),
     kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods", true, &["timestamp", "window", "containers"], NONE),
     kind("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helmreleases", true, SPEC, &["chart", "chartRef", "commonMetadata", "dependsOn", "driftDetection", "install", "interval", "kubeConfig", "maxHistory", "persistentClient", "postRenderers", "releaseName", "rollback", "serviceAccountName", "storageNamespace", "suspend", "targetNamespace", "test", "timeout", "uninstall", "upgrade", "values", "valuesFrom"]),
     kind("source.toolkit.fluxcd.io/v1", "HelmRepository", "helmrepositories", true, SPEC, &["accessFrom", "certSecretRef", "insecure", "interval", "passCredentials", "provider", "secretRef", "suspend", "timeout", "type", "url"]),

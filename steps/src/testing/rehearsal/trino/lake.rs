@@ -35,6 +35,29 @@ pub(in crate::testing::rehearsal) struct Lake {
 }
 
 impl Lake {
+    /// What every Trino has: the small tables of its tpch connector that phase 3 counts.
+    pub(in crate::testing::rehearsal) fn seeded() -> Self {
+        let mut lake = Self::default();
+        for (schema, factor) in [("tiny", 1), ("sf10", 1_000), ("sf100", 10_000)] {
+            let table = |rows: u64| Table {
+                rows,
+                ..Table::default()
+            };
+            let tables = [
+                ("nation", table(25)),
+                ("orders", table(15_000 * factor)),
+                ("lineitem", table(60_175 * factor)),
+                ("part", table(2_000 * factor)),
+            ];
+            let tables = tables
+                .into_iter()
+                .map(|(name, table)| (name.to_owned(), table));
+            lake.schemas
+                .insert(("tpch".to_owned(), schema.to_owned()), tables.collect());
+        }
+        lake
+    }
+
     /// A query by its id.
     pub(super) fn query(&mut self, id: &str) -> Option<&mut Query> {
         self.queries.iter_mut().find(|query| query.id == id)
@@ -111,6 +134,7 @@ pub(super) struct Query {
     pub(super) tags: Vec<String>,
     pub(super) catalog: String,
     pub(super) schema: String,
+    pub(super) session: String,
     pub(super) stage: Stage,
     pub(super) created: Timestamp,
     pub(super) began: Option<Timestamp>,

@@ -67,6 +67,7 @@ impl Double {
                 .collect(),
             catalog: or_default("x-trino-catalog"),
             schema: or_default("x-trino-schema"),
+            session: or_default("x-trino-session"),
             stage: Stage::Announced,
             created: now,
             began: None,

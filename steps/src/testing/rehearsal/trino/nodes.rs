@@ -10,7 +10,8 @@ use crate::testing::rehearsal::world::World;
 #[derive(Debug, Clone)]
 pub(in crate::testing::rehearsal) struct Node {
     pub(in crate::testing::rehearsal) id: String,
-    pub(super) coordinator: bool,
+    pub(super) uri: String,
+    pub(in crate::testing::rehearsal) coordinator: bool,
     pub(super) version: String,
     /// The arguments of its JVM.
     pub(super) arguments: String,
@@ -27,6 +28,7 @@ pub(in crate::testing::rehearsal) fn all(world: &World) -> Vec<Node> {
                 .filter(|pod| is(pod, component) && object::is_true(pod, "Ready"))
                 .map(|pod| Node {
                     id: object::name(pod).to_owned(),
+                    uri: format!("http://{}:8080", object::text(pod, "/status/podIP")),
                     coordinator: *component == "coordinator",
                     version: object::text(pod, "/spec/containers/0/image")
                         .rsplit_once(':')

@@ -84,7 +84,7 @@ fn about_the_server(world: &World, statement: &Statement<'_>) -> Option<Done> {
                 .map(|node| {
                     vec![
                         json!(node.id),
-                        json!(format!("http://{}:8080", node.id)),
+                        json!(node.uri),
                         json!(node.version),
                         json!(node.coordinator),
                         json!("active"),
@@ -94,41 +94,56 @@ fn about_the_server(world: &World, statement: &Statement<'_>) -> Option<Done> {
             ..Done::default()
         });
     }
-    let jvm = r#"SELECT r.node, n.coordinator, strpos\(r.inputarguments, '([^']*)'\) > 0 AS g1, strpos\(r.inputarguments, '([^']*)'\) > 0 AS regions_of_32m, strpos\(r.inputarguments, '-Xmx' \|\| IF\(n.coordinator, '(\w+)', '(\w+)'\)\) > 0 AS heap FROM jmx.current."java.lang:type=runtime" r JOIN system.runtime.nodes n ON n.node_id = r.node WHERE n.state = 'active'"#;
+    if statement
+        .is(r#"SELECT count\(\*\) FROM jmx.current."java.lang:type=runtime""#)
+        .is_some()
+    {
+        return Some(count(nodes.len() as u64));
+    }
+    let jvm = r#"SELECT r.node, n.coordinator, (.*) FROM jmx.current."java.lang:type=runtime" r JOIN system.runtime.nodes n ON n.node_id = r.node WHERE n.state = 'active'"#;
     if let Some(found) = statement.is(jvm) {
-        return Some(Done {
-            columns: columns(&[
-                ("node", "varchar"),
-                ("coordinator", "boolean"),
-                ("g1", "boolean"),
-                ("regions_of_32m", "boolean"),
-                ("heap", "boolean"),
-            ]),
-            rows: nodes
-                .iter()
-                .map(|node| {
-                    let has =
-                        |text: &str| node.arguments.split(", ").any(|argument| argument == text);
-                    let heap = if node.coordinator {
-                        &found[2]
-                    } else {
-                        &found[3]
-                    };
-                    vec![
-                        json!(node.id),
-                        json!(node.coordinator),
-                        json!(has(&found[0])),
-                        json!(has(&found[1])),
-                        json!(has(&format!("-Xmx{heap}"))),
-                    ]
-                })
-                .collect(),
-            ..Done::default()
-        });
+        return arguments_of(&nodes, &found[0]);
     }
     let history = r"SELECT state, count\(\*\) AS queries, min\(.*\) AS shortest_ms, max\(.*\) AS longest_ms, max\(queued_time_ms\) AS longest_queued_ms FROM system.runtime.queries WHERE source LIKE '([^']*)' GROUP BY state";
     let found = statement.is(history)?;
     Some(history_of(world, &found[0]))
+}
+
+/// Whether each node's JVM was started with what is looked for in its arguments.
+fn arguments_of(nodes: &[nodes::Node], looked_for: &str) -> Option<Done> {
+    let plain = Regex::new(r"^strpos\(r.inputarguments, '([^']*)'\) > 0 AS (\w+)$").ok()?;
+    let heap = Regex::new(r"^strpos\(r.inputarguments, '-Xmx' \|\| IF\(n.coordinator, '(\w+)', '(\w+)'\)\) > 0 AS (\w+)$").ok()?;
+    let mut done = Done {
+        columns: columns(&[("node", "varchar"), ("coordinator", "boolean")]),
+        rows: nodes
+            .iter()
+            .map(|node| vec![json!(node.id), json!(node.coordinator)])
+            .collect(),
+        ..Done::default()
+    };
+    for item in items(looked_for) {
+        let (name, wanted) = match (plain.captures(&item), heap.captures(&item)) {
+            (Some(found), _) => (
+                found[2].to_owned(),
+                [found[1].to_owned(), found[1].to_owned()],
+            ),
+            (None, Some(found)) => (
+                found[3].to_owned(),
+                [format!("-Xmx{}", &found[1]), format!("-Xmx{}", &found[2])],
+            ),
+            (None, None) => return None,
+        };
+        done.columns.push((name, "boolean"));
+        for (node, row) in nodes.iter().zip(&mut done.rows) {
+            let wanted = &wanted[usize::from(!node.coordinator)];
+            row.push(json!(
+                node.arguments
+                    .split(", ")
+                    .any(|argument| argument == wanted)
+            ));
+        }
+    }
+    Some(done)
 }
 
 fn history_of(world: &World, source: &str) -> Done {
