@@ -84,6 +84,10 @@ fn phase3_runs_without_any_platform_and_nothing_in_it_passes() {
         .collect();
     assert!(early.len() > 40);
     for step in early {
+        // What monitoring saw belongs to 3.4.
+        if step["kind"] == "prometheus.query" {
+            continue;
+        }
         // What is put back at the end is pending again.
         assert_ne!(step["state"], "failed", "{step}");
     }
