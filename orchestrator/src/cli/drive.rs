@@ -105,6 +105,23 @@ pub(super) async fn drive(
     executor: Executor,
     show: Show,
 ) -> Result<ExitCode, Error> {
+    match to_end(cx, hold, environment, executor, show).await? {
+        Some((state, report)) => conclude(cx, &state, report, show.output),
+        None => Ok(ExitCode::Cancelled),
+    }
+}
+
+/// A run that is over, and where its report is or why it could not be written.
+type Over = (RunState, Result<String, String>);
+
+/// Drives a run to its end, shows it and renders its report. `None`: it was left as it is, and that was said.
+pub(super) async fn to_end(
+    cx: &Cx,
+    hold: &Hold,
+    environment: Arc<Environment>,
+    executor: Executor,
+    show: Show,
+) -> Result<Option<Over>, Error> {
     let handle = executor.handle();
     let broadcast = Broadcast::new();
     let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
@@ -141,12 +158,12 @@ pub(super) async fn drive(
             "{} was left as it is; `flowctl resume` takes it up again",
             ended.state.run
         ));
-        return Ok(ExitCode::Cancelled);
+        return Ok(None);
     }
     let state = ended.state;
     // Nothing else is under way any more, so this thread may be kept busy.
     let report = environment.renderer.render(&state);
-    conclude(cx, &state, report, show.output)
+    Ok(Some((state, report)))
 }
 
 /// Shows how a run ended.

@@ -1,6 +1,5 @@
 //! `flowctl run`: a new run of a workflow.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use flowctl_state::hold::Hold;
@@ -35,6 +34,9 @@ pub(super) struct Args {
     /// How many steps may run at once
     #[arg(long, short, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
+    /// End a flowctl that holds the state and is stopped or hung, and take the state over
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     show: Show,
 }
@@ -48,6 +50,7 @@ impl Args {
         Self {
             what,
             only: Vec::new(),
+            take_over: false,
             dry_run: false,
             jobs: JOBS,
             show,
@@ -61,19 +64,19 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     if args.dry_run {
         return rehearse::show(cx, &prepared, &only, args.show.output);
     }
+    let files = prepared.files();
     let Prepared {
         workflow,
         target,
         plan,
     } = prepared;
-    let files: HashMap<String, Arc<str>> = workflow
-        .files
-        .iter()
-        .map(|file| (file.path.clone(), Arc::clone(&file.text)))
-        .collect();
     // The plan says all that the run needs; a large workflow is not kept twice.
     drop(workflow);
-    let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
+    let hold = hold_to_write(
+        cx,
+        &format!("flowctl run {}", args.what.workflow),
+        args.take_over,
+    )?;
     refuse_after_unfinished_change(&hold, &plan)?;
     block_on(async {
         // Before the event that refers to them, so that a resume finds them whatever happens next.
@@ -102,7 +105,7 @@ fn refuse_after_unfinished_change(hold: &Hold, plan: &Plan) -> Result<(), Error>
             steps.join(", ")
         ),
         format!(
-            "`flowctl resume {run}` takes it up again, and its undos run however it ends; ctrl-C ends it early"
+            "`flowctl undo {run}` puts it back; `flowctl resume {run}` takes the run up again, and its undos run however it ends"
         ),
     ))
 }

@@ -8,8 +8,11 @@
 )]
 
 mod experiment;
+mod fence;
 mod language;
 mod recover;
+mod rerun;
 mod run;
 mod steer;
 mod support;
+mod undo;

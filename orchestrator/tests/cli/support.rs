@@ -116,6 +116,11 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The signal that ended it, if one did; waits for its end.
+    pub(crate) fn ended_by(mut self) -> Option<i32> {
+        std::os::unix::process::ExitStatusExt::signal(&self.child.wait().unwrap())
+    }
+
     /// Kills it without a chance to say anything.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
