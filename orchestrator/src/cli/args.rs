@@ -27,7 +27,8 @@ Exit codes:
   2  wrong usage, or an invalid workflow or target
   3  a criterion is INCONCLUSIVE or NOT RUN
   4  cancelled
-  5  the state is held by another process, damaged, or cannot be written
+  5  the state, or the workflow on its target, is held by another process; or the state is damaged or
+     cannot be written
   70 a bug in flowctl";
 
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use flowctl_steps::clients::Clients;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::secret::Secrets;
 use flowctl_workflows::plan::{Plan, Role};
-use flowctl_workflows::{StepId, TargetFile};
+use flowctl_workflows::{RunId, StepId, TargetFile};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,7 +21,7 @@ use super::Cx;
 use super::error::Error;
 use super::exit_code::ExitCode;
 use super::output::{self, StreamFormat};
-use super::{prepare, summary, target};
+use super::{lease, prepare, summary, target};
 use crate::config;
 use crate::executor::{Environment, Executor, Handle, Live, Reporter};
 use crate::progress::{self, Look, Several};
@@ -52,7 +52,10 @@ pub(super) async fn environment(
     plan: &Plan,
     target: Option<TargetFile>,
     files: HashMap<String, Arc<str>>,
+    run: &RunId,
 ) -> Result<Arc<Environment>, Error> {
+    let registry = crate::kinds::registry();
+    let lease = lease::settings(hold, plan, target.as_ref(), &registry, run);
     let target = target.map(|file| file.target);
     let (secrets, problems) = target::secrets(target.as_ref(), &prepare::secret_names(plan)).await;
     if !problems.is_empty() {
@@ -76,11 +79,17 @@ pub(super) async fn environment(
         directory: Box::new(move |run| directory.reports(run)),
         evidence: Arc::clone(hold.evidence()),
     };
+    let clients = Clients::new(target, secrets.clone());
+    let clients = match lease {
+        Some(lease) => clients.fenced(lease),
+        None => clients,
+    };
+    lease::take(&clients).await?;
     Ok(Arc::new(Environment {
         log: LogWriter::start(log)?,
         evidence: Arc::clone(hold.evidence()),
-        registry: crate::kinds::registry(),
-        clients: Arc::new(Clients::new(target, secrets.clone())),
+        registry,
+        clients: Arc::new(clients),
         secrets: Secrets::clone(&secrets),
         clock: Arc::new(SystemClock::new()),
         files,
@@ -144,15 +153,21 @@ pub(super) async fn to_end(
     }
     let helpers = [
         tokio::spawn(stop_on_signals(handle.clone())),
-        tokio::spawn(tick(handle)),
+        tokio::spawn(tick(handle.clone())),
+        tokio::spawn(lease::keep(Arc::clone(&environment.clients), handle)),
     ];
     let ended = executor.run(&mut reporter).await;
     helpers.iter().for_each(tokio::task::JoinHandle::abort);
+    lease::give_back(&environment.clients).await;
     drop(reporter);
     if let Ok(served) = served {
         served.finish().await;
     }
     let ended = ended?;
+    if let Some(why) = ended.left {
+        output::note(&format!("{} was left as it is", ended.state.run));
+        return Err(Error::Leased(why));
+    }
     if ended.abandoned {
         output::note(&format!(
             "{} was left as it is; `flowctl resume` takes it up again",

@@ -19,6 +19,7 @@ mod fence;
 mod graph;
 mod init;
 mod kinds;
+mod lease;
 mod logs;
 pub mod output;
 mod prepare;

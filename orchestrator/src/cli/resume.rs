@@ -18,7 +18,7 @@ use super::exit_code::ExitCode;
 use super::output::StreamFormat;
 use super::reach::hold_to_write;
 use super::runtime::block_on;
-use super::{choose, output, prepare, target};
+use super::{choose, lease, output, prepare, target};
 use crate::dag::differences;
 use crate::engine::{Refusal, Resume, check_replacement};
 use crate::executor::Executor;
@@ -91,8 +91,12 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
             hold.evidence().put_all(&texts)?;
         }
         let plan = replacement.as_ref().unwrap_or(&state.plan);
-        let environment = drive::environment(cx, &hold, plan, target, files).await?;
-        let executor = Executor::resume(Arc::clone(&environment), state, how, replacement).await?;
+        let environment = drive::environment(cx, &hold, plan, target, files, &state.run).await?;
+        let resumed = Executor::resume(Arc::clone(&environment), state, how, replacement).await;
+        if resumed.is_err() {
+            lease::give_back(&environment.clients).await;
+        }
+        let executor = resumed?;
         drive::drive(cx, &hold, environment, executor, args.show).await
     })
 }
@@ -148,7 +152,8 @@ pub(super) fn stop(
         yes: false,
     };
     let code = block_on(async {
-        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let environment =
+            drive::environment(cx, &hold, &state.plan, target, files, &state.run).await?;
         let executor = Executor::stop(Arc::clone(&environment), state, by).await?;
         drive::drive(cx, &hold, environment, executor, show).await
     })?;

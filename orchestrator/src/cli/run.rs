@@ -83,8 +83,8 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
         hold.evidence().put_all(&texts)?;
         drop(texts);
-        let environment = drive::environment(cx, &hold, &plan, target, files).await?;
         let run = new_id(&plan.workflow)?;
+        let environment = drive::environment(cx, &hold, &plan, target, files, &run).await?;
         let executor =
             Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
         drive::drive(cx, &hold, environment, executor, args.show).await

@@ -99,7 +99,8 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     };
     let by = format!("{} with `flowctl undo`", config::user());
     let over = block_on(async {
-        let environment = drive::environment(cx, &hold, &state.plan, target, files).await?;
+        let environment =
+            drive::environment(cx, &hold, &state.plan, target, files, &state.run).await?;
         let executor = Executor::undo(Arc::clone(&environment), state, by, steps.clone()).await?;
         drive::to_end(cx, &hold, environment, executor, show).await
     })?;

@@ -63,6 +63,8 @@ pub struct Ended {
     pub state: RunState,
     /// Someone asked twice to stop, so it was left as it was; it can be resumed.
     pub abandoned: bool,
+    /// It was left as it was because this process may not go on, and why.
+    pub left: Option<String>,
 }
 
 /// How many stored events a slow watcher may lag behind before it is told that it missed some.
@@ -86,6 +88,7 @@ pub struct Executor {
     /// Attempts that wait until what they wrote down is durable.
     checkpoints: Vec<oneshot::Sender<()>>,
     abandoned: bool,
+    left: Option<String>,
 }
 
 /// What this process does for a step.
@@ -244,6 +247,7 @@ impl Executor {
             sender,
             envelopes,
             abandoned: false,
+            left: None,
         }
     }
 
@@ -283,6 +287,9 @@ impl Executor {
                 .drain(..)
                 .filter_map(|message| self.receive(message, reporter))
                 .collect();
+            if self.left.is_some() {
+                break;
+            }
             self.advance(inputs, reporter).await?;
             for stored in self.checkpoints.drain(..) {
                 // The attempt may have been dropped since.
@@ -295,6 +302,7 @@ impl Executor {
         Ok(Ended {
             state: self.state,
             abandoned: self.abandoned,
+            left: self.left,
         })
     }
 
@@ -525,6 +533,10 @@ impl Executor {
                     return None;
                 }
                 Some(Input::Cancel { by })
+            }
+            Request::Leave { why } => {
+                self.left.get_or_insert(why);
+                None
             }
             Request::Approve { step, by, answer } => {
                 let waiting = self.state.awaits_approval(&step);

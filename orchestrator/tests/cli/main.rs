@@ -7,9 +7,11 @@
     reason = "a test that cannot go on has failed, also in what tests share"
 )]
 
+mod cluster;
 mod experiment;
 mod fence;
 mod language;
+mod lease;
 mod recover;
 mod rerun;
 mod run;

@@ -127,6 +127,15 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Waits for its end; returns its exit code and what it said on standard error.
+    pub(crate) fn end_with_stderr(mut self) -> (i32, String) {
+        std::io::copy(&mut self.events, &mut std::io::sink()).unwrap();
+        let mut said = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), said)
+    }
+
     /// Waits for its end; returns its exit code.
     pub(crate) fn end(mut self) -> i32 {
         // Read on, or it would block on a full pipe.
