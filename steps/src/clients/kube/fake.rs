@@ -93,7 +93,11 @@ impl FakeServer {
     }
 
     /// Keeps an object, whatever was there.
-    pub(crate) fn put(&self, object: Value) {
+    pub(crate) fn put(&self, mut object: Value) {
+        // Every object of a real server has one.
+        if object["metadata"]["resourceVersion"].is_null() {
+            object["metadata"]["resourceVersion"] = json!("1");
+        }
         let root = match object::api_version(&object) {
             version if version.contains('/') => format!("/apis/{version}"),
             version => format!("/api/{version}"),
