@@ -4,9 +4,9 @@
 //! Fields are only ever added. It never decides anything and reads nothing but a state.
 
 use flowctl_state::event::RunOutcome;
-use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState};
+use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::plan::{PlanStep, Role};
-use flowctl_workflows::result::ErrorClass;
+use flowctl_workflows::result::{ErrorClass, Failure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub enum RunWord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepWord {
-    /// It did what it was asked to.
+    /// It did what it was asked to. What it changed may have been put back since: [`StepView::put_back`].
     Succeeded,
     /// It failed for good.
     Failed,
@@ -89,6 +89,12 @@ pub struct StepView {
     pub doing: Option<String>,
     /// Why it failed, or why its last attempt did.
     pub error: Option<ErrorView>,
+    /// What was put back of what it changed. A step that has succeeded and was put back runs again on a resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<String>,
+    /// Why what it changed could not be put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_error: Option<ErrorView>,
 }
 
 /// Why an attempt failed.
@@ -163,8 +169,10 @@ impl RunWord {
 impl StepWord {
     /// The word for a step. Nothing runs in a run that nobody works on: what was under way waits for a resume.
     #[must_use]
-    pub fn of(step: &PlanStep, record: &StepRecord, held: bool) -> Self {
+    pub fn of(state: &RunState, place: u32, held: bool) -> Self {
+        let (step, record) = (&state.plan.steps[place as usize], state.step(place));
         match &record.state {
+            StepState::Waiting if put_back(state, place).is_some() => StepWord::Succeeded,
             StepState::Running { .. } if held && !matches!(step.role, Role::Approval { .. }) => {
                 StepWord::Running
             }
@@ -197,9 +205,9 @@ impl RunView {
     #[must_use]
     pub fn of(state: &RunState, live: Option<&Live>) -> Self {
         let held = live.is_some();
-        let steps = (0u32..).zip(state.steps()).map(|(place, (step, record))| {
+        let steps = (0u32..).take(state.plan.steps.len()).map(|place| {
             let doing = live.and_then(|live| live.doing(place)).map(str::to_owned);
-            StepView::of(step, record, held, doing)
+            StepView::of(state, place, held, doing)
         });
         Self {
             run: state.run.to_string(),
@@ -216,8 +224,9 @@ impl RunView {
 }
 
 impl StepView {
-    fn of(step: &PlanStep, record: &StepRecord, held: bool, doing: Option<String>) -> Self {
-        let word = StepWord::of(step, record, held);
+    fn of(state: &RunState, place: u32, held: bool, doing: Option<String>) -> Self {
+        let (step, record) = (&state.plan.steps[place as usize], state.step(place));
+        let word = StepWord::of(state, place, held);
         let error = match word {
             StepWord::Succeeded | StepWord::Skipped | StepWord::Cancelled => None,
             StepWord::Failed | StepWord::Running | StepWord::Waiting => record.failures.last(),
@@ -230,12 +239,28 @@ impl StepView {
             started: record.started,
             finished: record.finished,
             doing: doing.or_else(|| waits_for(step, record, held)),
-            error: error.map(|failed| ErrorView {
-                class: failed.failure.class,
-                code: failed.failure.code.clone(),
-                message: failed.failure.message.clone(),
-                help: failed.failure.help.clone(),
-            }),
+            error: error.map(|failed| ErrorView::of(&failed.failure)),
+            put_back: put_back(state, place).map(str::to_owned),
+            undo_error: match &record.undo {
+                UndoState::Failed { failure, .. } => Some(ErrorView::of(failure)),
+                UndoState::None
+                | UndoState::Requested
+                | UndoState::Running { .. }
+                | UndoState::Done { .. } => None,
+            },
+        }
+    }
+}
+
+impl ErrorView {
+    /// A failure as it is shown.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        Self {
+            class: failure.class,
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            help: failure.help.clone(),
         }
     }
 }
@@ -252,9 +277,11 @@ impl RunRow {
             started: Some(state.started),
             finished: finished(state),
             steps: state.plan.steps.len(),
-            ended: state
-                .steps()
-                .filter(|(_, record)| record.state.outcome().is_some())
+            ended: (0u32..)
+                .zip(state.steps())
+                .filter(|(place, (_, record))| {
+                    record.state.outcome().is_some() || put_back(state, *place).is_some()
+                })
                 .count(),
             error: None,
         }
@@ -274,6 +301,17 @@ impl RunRow {
             ended: 0,
             error: Some(error),
         }
+    }
+}
+
+/// What was put back of a step's effect, once the main steps are over: in a resumed run the step waits to run again.
+#[must_use]
+pub fn put_back(state: &RunState, place: u32) -> Option<&str> {
+    match (&state.phase, &state.step(place).undo) {
+        (Phase::TearingDown { .. } | Phase::Finished { .. }, UndoState::Done { detail }) => {
+            Some(detail)
+        }
+        _ => None,
     }
 }
 

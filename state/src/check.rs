@@ -87,7 +87,7 @@ fn check_run(
 /// The hashes of the raw records that an event refers to.
 pub fn evidence_of(event: &Event) -> Vec<&str> {
     match event {
-        Event::RunStarted { plan, .. } => {
+        Event::RunStarted { plan, .. } | Event::PlanReplaced { plan } => {
             plan.files.iter().map(|file| file.sha256.as_str()).collect()
         }
         Event::StepSucceeded {
@@ -108,6 +108,7 @@ pub fn evidence_of(event: &Event) -> Vec<&str> {
             .map(|evidence| evidence.sha256.as_str())
             .collect(),
         Event::RunResumed { .. }
+        | Event::UndoRequested { .. }
         | Event::StepStarted { .. }
         | Event::StepCheckpointed { .. }
         | Event::StepSkipped { .. }

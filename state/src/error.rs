@@ -16,12 +16,14 @@ use crate::holder::Holder;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// Another process holds the state: the log admits one process at a time.
-    #[error("the state in {} is held by {}", path.display(), describe(holder.as_deref()))]
+    #[error("the state in {} is held by {}{}", path.display(), describe(holder.as_deref()), if *stopped { ", which is stopped by a signal" } else { "" })]
     Held {
         /// The state directory.
         path: PathBuf,
         /// Who holds it, as far as it left word.
         holder: Option<Box<Holder>>,
+        /// It is stopped by a signal, so it will neither answer nor let go.
+        stopped: bool,
     },
     /// An append expected another end of the run than it has.
     #[error("run {run} goes on at event {found}, but an append expected {expected}")]
@@ -133,6 +135,11 @@ impl LogError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
+            Self::Held { holder: Some(holder), stopped: true, .. } => Some(format!(
+                "let it go on with `kill -CONT {}`, or end it and take the state over with --take-over on `run`, \
+                 `resume`, `cancel` or `undo`",
+                holder.pid
+            )),
             Self::Held { holder: Some(holder), .. } => Some(format!(
                 "wait for it, steer it with `flowctl status`, `watch` or `cancel`, or end process {}",
                 holder.pid

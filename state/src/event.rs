@@ -62,6 +62,21 @@ pub enum Event {
         /// Steps that ended badly or not at all and shall be tried again.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reopened: Vec<StepId>,
+        /// Why each of them is, in the same order; empty in records of before it was kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        because: Vec<ReopenReason>,
+        /// Finished checkpoints were taken as they were left, without a probe.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        trusted: bool,
+        /// Step ids named by `--only` of the resume; `None`: as the run was started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<Vec<StepId>>,
+    },
+    /// The run goes on with the workflow as it is now. What is known of a step stays with its id; a step of a new id
+    /// has not run. `RunResumed` follows.
+    PlanReplaced {
+        /// The workflow, compiled anew.
+        plan: Arc<Plan>,
     },
     /// An attempt may touch the world from now on.
     StepStarted {
@@ -144,6 +159,13 @@ pub enum Event {
         /// Who, as the operating system names them.
         by: String,
     },
+    /// Someone asked for effects of a run that is over, or is being stopped, to be taken back.
+    UndoRequested {
+        /// Who.
+        by: String,
+        /// Of which steps.
+        steps: Vec<StepId>,
+    },
     /// Taking a step's effect back was begun.
     UndoStarted {
         /// Which step.
@@ -205,11 +227,39 @@ impl Event {
             | Event::UndoFailed { step, .. } => Some(step),
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
+            | Event::PlanReplaced { .. }
+            | Event::UndoRequested { .. }
             | Event::CancelRequested { .. }
             | Event::TeardownStarted { .. }
             | Event::RunFinished { .. } => None,
         }
     }
+}
+
+/// Why a resume opened a step again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum ReopenReason {
+    /// It had failed.
+    Failed,
+    /// It had been cancelled.
+    Cancelled,
+    /// It had been skipped.
+    Skipped,
+    /// It stands in `finally:`, which runs at the end of every resume.
+    Teardown,
+    /// `--from` or `--only` named it.
+    Named,
+    /// Its definition, or what goes into it, is not what it ran with.
+    Changed {
+        /// What differs, for people: `with`, `params.rows`, `sql/seed.sql`.
+        what: Vec<String>,
+    },
+    /// It was built on a step that runs again.
+    After {
+        /// That step.
+        step: StepId,
+    },
 }
 
 /// Why a step was not started.

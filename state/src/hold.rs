@@ -11,7 +11,7 @@ use crate::directory::StateDirectory;
 use crate::error::LogError;
 use crate::event::Epoch;
 use crate::evidence::EvidenceStore;
-use crate::holder::Holder;
+use crate::holder::{Condition, Holder};
 use crate::sled_log::SledLog;
 
 /// A killed process keeps its lock until the system has cleared it away, so one that left no living
@@ -116,9 +116,13 @@ fn open(directory: &StateDirectory) -> Result<SledLog, LogError> {
             Err(LogError::Held { .. }) => {
                 let holder = living_holder(&directory.holder());
                 if holder.is_some() || tries == 0 {
+                    let stopped = holder
+                        .as_ref()
+                        .is_some_and(|holder| holder.condition() == Condition::Stopped);
                     return Err(LogError::Held {
                         path: directory.path().into(),
                         holder,
+                        stopped,
                     });
                 }
                 tries -= 1;

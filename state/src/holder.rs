@@ -31,6 +31,19 @@ pub struct Holder {
     pub command: String,
 }
 
+/// What a holder is up to, as far as it can be seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It lives. Whether it gets on is not to be seen from outside; its socket tells.
+    Runs,
+    /// A signal has stopped it: it does nothing until another lets it go on.
+    Stopped,
+    /// There is no such process any more.
+    Gone,
+    /// It is on another machine, so nothing is known.
+    Elsewhere,
+}
+
 impl Holder {
     /// This process.
     ///
@@ -60,14 +73,25 @@ impl Holder {
     /// Whether that process still runs. One on another machine is taken to live.
     #[must_use]
     pub fn is_alive(&self) -> bool {
+        self.condition() != Condition::Gone
+    }
+
+    /// What that process is up to.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
         if host().is_ok_and(|host| host != self.host) {
-            return true;
+            return Condition::Elsewhere;
         }
         if boot_id().is_ok_and(|boot| boot != self.boot_id) {
-            return false;
+            return Condition::Gone;
         }
-        let stat = read(Path::new(&format!("/proc/{}/stat", self.pid)));
-        stat.is_ok_and(|stat| start_ticks(&stat) == Some(self.start_ticks))
+        match read(Path::new(&format!("/proc/{}/stat", self.pid))) {
+            Ok(stat) if start_ticks(&stat) == Some(self.start_ticks) => match is_stopped(&stat) {
+                true => Condition::Stopped,
+                false => Condition::Runs,
+            },
+            Ok(_) | Err(_) => Condition::Gone,
+        }
     }
 
     /// What the last holder left in `path`; `None` if there is nothing that can be read.
@@ -111,6 +135,14 @@ fn start_ticks(stat: &str) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// Field 3: `T` stopped by a signal, `t` by a debugger.
+fn is_stopped(stat: &str) -> bool {
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_ascii_whitespace().next());
+    matches!(state, Some("T" | "t"))
 }
 
 fn boot_id() -> Result<String, LogError> {
@@ -178,6 +210,11 @@ mod tests {
         };
         assert_eq!(start_ticks(&stat("S")), Some(8711));
         assert_eq!(start_ticks(&stat("Z")), None);
+        assert_eq!(start_ticks(&stat("T")), Some(8711), "stopped is not dead");
+        assert_eq!(
+            ["S", "T", "t"].map(|state| is_stopped(&stat(state))),
+            [false, true, true]
+        );
     }
 
     #[test]

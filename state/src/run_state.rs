@@ -35,8 +35,10 @@ pub struct RunState {
     pub plan: Arc<Plan>,
     /// How many steps may run at once.
     pub jobs: u32,
-    /// The steps that `--only` named; empty: all.
+    /// The steps that `--only` named, of the run or of its last resume; empty: all.
     pub only: Vec<StepId>,
+    /// The steps that `--only` of the run named: what a resume without one goes back to.
+    only_at_start: Vec<StepId>,
     /// Version of flowctl that started it.
     pub flowctl: String,
     /// Where it stands.
@@ -159,6 +161,8 @@ pub enum UndoState {
     /// Nothing was begun.
     #[default]
     None,
+    /// Someone asked for it; it is not begun.
+    Requested,
     /// Begun, and not ended as far as is known.
     Running {
         /// Which try.
@@ -224,19 +228,12 @@ impl RunState {
         else {
             return Err(illegal("a run begins with `run_started`"));
         };
-        let mut index = HashMap::with_capacity(plan.steps.len());
-        for (place, step) in (0u32..).zip(&plan.steps) {
-            if index.insert(step.id.clone(), place).is_some() {
-                return Err(illegal("two steps of the plan have the same id"));
-            }
-            if step.needs.iter().any(|need| need.step >= place) {
-                return Err(illegal("the plan is not in topological order"));
-            }
-        }
+        let index = index(plan).map_err(illegal)?;
         Ok(Self {
             run: first.run.clone(),
             jobs: *jobs,
             only: only.clone(),
+            only_at_start: only.clone(),
             flowctl: flowctl.clone(),
             phase: Phase::Running,
             cancelled_by: None,
@@ -316,6 +313,8 @@ impl RunState {
             && !matches!(
                 envelope.event,
                 Event::RunResumed { .. }
+                    | Event::PlanReplaced { .. }
+                    | Event::UndoRequested { .. }
                     | Event::StepRechecked { .. }
                     | Event::UndoStarted { .. }
                     | Event::StepUndone { .. }
@@ -345,18 +344,48 @@ impl RunState {
             Event::RunStarted { .. } => {
                 Err(self.illegal(envelope, "the run has started already".to_owned()))
             }
-            Event::RunResumed { jobs, reopened } => {
-                let places = reopened
-                    .iter()
-                    .map(|step| self.find(envelope, step))
-                    .collect::<Result<Vec<_>, _>>()?;
-                for place in places {
+            Event::RunResumed {
+                jobs,
+                reopened,
+                only,
+                ..
+            } => {
+                for place in self.find_all(envelope, reopened)? {
                     self.steps[place].reopen();
                 }
                 self.jobs = *jobs;
+                self.only
+                    .clone_from(only.as_ref().unwrap_or(&self.only_at_start));
                 self.phase = Phase::Running;
                 self.cancelled_by = None;
                 self.resumes += 1;
+                Ok(())
+            }
+            Event::PlanReplaced { plan } => {
+                let index =
+                    index(plan).map_err(|reason| self.illegal(envelope, reason.to_owned()))?;
+                let mut former = std::mem::take(&mut self.steps);
+                self.steps = plan
+                    .steps
+                    .iter()
+                    .map(|step| {
+                        let place = self.place(step.id.as_str());
+                        place.map_or_else(StepRecord::default, |place| {
+                            std::mem::take(&mut former[place as usize])
+                        })
+                    })
+                    .collect();
+                self.index = index;
+                self.plan = Arc::clone(plan);
+                Ok(())
+            }
+            Event::UndoRequested { steps, .. } => {
+                for place in self.find_all(envelope, steps)? {
+                    self.steps[place].undo = UndoState::Requested;
+                }
+                if let Phase::Finished { outcome } = self.phase {
+                    self.phase = Phase::TearingDown { outcome };
+                }
                 Ok(())
             }
             Event::CancelRequested { by } => {
@@ -390,11 +419,29 @@ impl RunState {
         }
     }
 
+    fn find_all(&self, envelope: &Envelope, steps: &[StepId]) -> Result<Vec<usize>, IllegalEvent> {
+        steps.iter().map(|step| self.find(envelope, step)).collect()
+    }
+
     fn find(&self, envelope: &Envelope, step: &StepId) -> Result<usize, IllegalEvent> {
         self.place(step.as_str())
             .map(|place| place as usize)
             .ok_or_else(|| self.illegal(envelope, format!("the plan has no step `{step}`")))
     }
+}
+
+/// The place of each step; refuses a plan that is none.
+fn index(plan: &Plan) -> Result<HashMap<StepId, u32>, &'static str> {
+    let mut index = HashMap::with_capacity(plan.steps.len());
+    for (place, step) in (0u32..).zip(&plan.steps) {
+        if index.insert(step.id.clone(), place).is_some() {
+            return Err("two steps of the plan have the same id");
+        }
+        if step.needs.iter().any(|need| need.step >= place) {
+            return Err("the plan is not in topological order");
+        }
+    }
+    Ok(index)
 }
 
 impl StepRecord {

@@ -83,6 +83,7 @@ impl SledLog {
                 true => LogError::Held {
                     path: path.into(),
                     holder: None,
+                    stopped: false,
                 },
                 false => from_sled("open", path, error),
             })?;

@@ -73,6 +73,10 @@ pub struct Kubernetes {
     pub kubeconfig: Option<String>,
     /// The context in it. There is no default on purpose: flowctl never guesses a cluster.
     pub context: String,
+    /// The namespace of the Lease by which one flowctl at a time runs a workflow that writes; left out: `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub lease_namespace: Option<String>,
 }
 
 /// How a service is reached.

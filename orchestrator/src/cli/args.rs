@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     approve, cancel, completions, diagnose, explain, graph, init, kinds, logs, report, resume, run,
-    runs, schema, state, status, validate, watch,
+    runs, schema, state, status, undo, validate, watch,
 };
 
 /// Runs phase checkpoints of a data platform, proves them, and writes the report.
@@ -27,7 +27,8 @@ Exit codes:
   2  wrong usage, or an invalid workflow or target
   3  a criterion is INCONCLUSIVE or NOT RUN
   4  cancelled
-  5  the state is held by another process, damaged, or cannot be written
+  5  the state, or the workflow on its target, is held by another process; or the state is damaged or
+     cannot be written
   70 a bug in flowctl";
 
 #[derive(Debug, Subcommand)]
@@ -44,9 +45,11 @@ pub(super) enum Verb {
     Watch(watch::Args),
     /// Ask a run to stop
     Cancel(cancel::Args),
+    /// Put back what a run changed and did not put back itself
+    Undo(undo::Args),
     /// Show what a step's program printed
     Logs(logs::Args),
-    /// Say why steps ran, were tried again, skipped or failed
+    /// Say why steps ran, were tried again, reused, skipped, put back or failed
     Explain(explain::Args),
     /// Check workflows and show all mistakes at once
     Validate(validate::Args),

@@ -5,6 +5,7 @@ use super::Cx;
 use super::choose;
 use super::error::Error;
 use super::exit_code::ExitCode;
+use super::fence;
 use super::output;
 use super::reach::Reach;
 use super::resume;
@@ -19,11 +20,17 @@ pub(super) struct Args {
     /// Where the target's file is now, if its name no longer leads there
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// End a flowctl that holds the state and is stopped or hung, and put back here what its run changed
+    #[arg(long)]
+    take_over: bool,
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let by = format!("{} with `flowctl cancel`", config::user());
     let (run, asked) = block_on(async {
+        if args.take_over {
+            fence::end_holder(cx).await?;
+        }
         let reach = Reach::open(cx, "flowctl cancel").await?;
         let run = choose::run(&reach, args.run.as_deref()).await?;
         let asked = match &reach {

@@ -14,7 +14,7 @@ use flowctl_steps::clock::SystemClock;
 use flowctl_steps::secret::Secrets;
 use flowctl_workflows::inject::Inject;
 use flowctl_workflows::plan::{Plan, Role};
-use flowctl_workflows::{StepId, TargetFile};
+use flowctl_workflows::{RunId, StepId, TargetFile};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,7 +23,7 @@ use super::doubles::{self, Doubles};
 use super::error::Error;
 use super::exit_code::ExitCode;
 use super::output::{self, StreamFormat};
-use super::{prepare, summary, target};
+use super::{lease, prepare, summary, target};
 use crate::config;
 use crate::executor::{Environment, Executor, Handle, Live, Reporter};
 use crate::progress::{self, Look, Several};
@@ -55,9 +55,18 @@ pub(super) async fn environment(
     plan: &Plan,
     target: Option<TargetFile>,
     files: HashMap<String, Arc<str>>,
+    run: &RunId,
     inject: Inject,
 ) -> Result<(Arc<Environment>, Option<Doubles>), Error> {
+    let registry = crate::kinds::registry();
     let named = prepare::secret_names(plan);
+    let rehearsal = target.as_ref().is_some_and(|file| file.target.rehearsal);
+    // A platform in memory has nobody else on it.
+    let lease = if rehearsal {
+        None
+    } else {
+        lease::settings(hold, plan, target.as_ref(), &registry, run)
+    };
     let (target, doubles, secrets, problems) = match target.map(|file| file.target) {
         Some(target) if target.rehearsal => {
             let doubles = Doubles::start(inject).await?;
@@ -95,11 +104,17 @@ pub(super) async fn environment(
         directory: Box::new(move |run| directory.reports(run)),
         evidence: Arc::clone(hold.evidence()),
     };
+    let clients = Clients::new(target, secrets.clone());
+    let clients = match lease {
+        Some(lease) => clients.fenced(lease),
+        None => clients,
+    };
+    lease::take(&clients).await?;
     let environment = Arc::new(Environment {
         log: LogWriter::start(log)?,
         evidence: Arc::clone(hold.evidence()),
-        registry: crate::kinds::registry(),
-        clients: Arc::new(Clients::new(target, secrets.clone())),
+        registry,
+        clients: Arc::new(clients),
         secrets: Secrets::clone(&secrets),
         clock: Arc::new(SystemClock::new()),
         files,
@@ -125,6 +140,23 @@ pub(super) async fn drive(
     executor: Executor,
     show: Show,
 ) -> Result<ExitCode, Error> {
+    match to_end(cx, hold, environment, executor, show).await? {
+        Some((state, report)) => conclude(cx, &state, report, show.output),
+        None => Ok(ExitCode::Cancelled),
+    }
+}
+
+/// A run that is over, and where its report is or why it could not be written.
+type Over = (RunState, Result<String, String>);
+
+/// Drives a run to its end, shows it and renders its report. `None`: it was left as it is, and that was said.
+pub(super) async fn to_end(
+    cx: &Cx,
+    hold: &Hold,
+    environment: Arc<Environment>,
+    executor: Executor,
+    show: Show,
+) -> Result<Option<Over>, Error> {
     let handle = executor.handle();
     let broadcast = Broadcast::new();
     let log: Arc<dyn EventLog> = Arc::clone(hold.log()) as Arc<dyn EventLog>;
@@ -147,26 +179,32 @@ pub(super) async fn drive(
     }
     let helpers = [
         tokio::spawn(stop_on_signals(handle.clone())),
-        tokio::spawn(tick(handle)),
+        tokio::spawn(tick(handle.clone())),
+        tokio::spawn(lease::keep(Arc::clone(&environment.clients), handle)),
     ];
     let ended = executor.run(&mut reporter).await;
     helpers.iter().for_each(tokio::task::JoinHandle::abort);
+    lease::give_back(&environment.clients).await;
     drop(reporter);
     if let Ok(served) = served {
         served.finish().await;
     }
     let ended = ended?;
+    if let Some(why) = ended.left {
+        output::note(&format!("{} was left as it is", ended.state.run));
+        return Err(Error::Leased(why));
+    }
     if ended.abandoned {
         output::note(&format!(
             "{} was left as it is; `flowctl resume` takes it up again",
             ended.state.run
         ));
-        return Ok(ExitCode::Cancelled);
+        return Ok(None);
     }
     let state = ended.state;
     // Nothing else is under way any more, so this thread may be kept busy.
     let report = environment.renderer.render(&state);
-    conclude(cx, &state, report, show.output)
+    Ok(Some((state, report)))
 }
 
 /// Shows how a run ended.

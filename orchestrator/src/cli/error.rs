@@ -30,6 +30,20 @@ pub enum Error {
     /// The process that holds the state did not answer as expected.
     #[error("the process that holds the state {0}")]
     Holder(String),
+    /// The process that holds the state was asked and did not answer.
+    #[error("the state is held by {0}, which does not answer on its socket")]
+    Silent(String),
+    /// Another flowctl works with this workflow on the target.
+    #[error("{0}")]
+    Leased(String),
+    /// The cluster did not let its lease be taken.
+    #[error("the lease of this run cannot be taken: {message}")]
+    NoLease {
+        /// What the cluster said.
+        message: String,
+        /// What helps.
+        help: Option<String>,
+    },
     /// Standard output cannot be written.
     #[error("standard output cannot be written")]
     Output(#[source] std::io::Error),
@@ -90,6 +104,15 @@ impl Error {
             Self::Holder(_) => {
                 Some("its version may differ from this one; `flowctl --version` tells".to_owned())
             }
+            Self::NoLease { help, .. } => help.clone(),
+            Self::Leased(_) => Some(
+                "look at what that run does, or cancel it there; one that is dead is replaced 30 s after its last renewal"
+                    .to_owned(),
+            ),
+            Self::Silent(_) => Some(
+                "try again; if it hangs, --take-over on `run`, `resume`, `cancel` or `undo` ends it and takes the state over"
+                    .to_owned(),
+            ),
             Self::Bug(_) => {
                 Some("this is a bug in flowctl; please report it with this message".to_owned())
             }
@@ -109,8 +132,12 @@ impl Error {
                 | LogError::Unstorable { .. }
                 | LogError::ReadingOnly { .. },
             ) => ExitCode::Bug,
-            Self::Log(_) | Self::Illegal(_) | Self::Holder(_) => ExitCode::State,
-            Self::Output(_) | Self::System { .. } => ExitCode::Failed,
+            Self::Log(_)
+            | Self::Illegal(_)
+            | Self::Holder(_)
+            | Self::Silent(_)
+            | Self::Leased(_) => ExitCode::State,
+            Self::Output(_) | Self::System { .. } | Self::NoLease { .. } => ExitCode::Failed,
             Self::Closed => ExitCode::Success,
             Self::Bug(_) => ExitCode::Bug,
         }

@@ -7,7 +7,7 @@
 //! | 2 | wrong usage, or an invalid workflow or target |
 //! | 3 | nothing failed, but a criterion is INCONCLUSIVE or NOT RUN |
 //! | 4 | the run was cancelled |
-//! | 5 | the state is held by another process, damaged, or cannot be written |
+//! | 5 | the state, or the workflow on its target, is held by another process; or the state is damaged or cannot be written |
 //! | 70 | a bug in flowctl |
 
 use flowctl_state::run_state::RunState;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use flowctl_state::event::{Envelope, Event};
-use flowctl_state::run_state::{RunState, StepState};
-use flowctl_workflows::plan::{PlanNeed, PlanStep, Role};
+use flowctl_state::event::{Envelope, Event, ReopenReason};
+use flowctl_state::run_state::{RunState, StepState, UndoState};
+use flowctl_workflows::StepId;
+use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -79,7 +80,8 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::Success)
 }
 
-type Stories = HashMap<usize, Vec<Told>>;
+/// By step and not by place: a run may go on with an edited workflow.
+type Stories = HashMap<StepId, Vec<Told>>;
 
 /// Folds a run and keeps what is said of each step on the way.
 #[derive(Default)]
@@ -94,10 +96,21 @@ impl Teller {
         if self.broken.is_some() {
             return;
         }
-        if let (Some(state), Event::RunResumed { .. }) = (&self.state, &envelope.event) {
-            let said = resumed(state, envelope);
-            said.into_iter()
-                .for_each(|(place, text)| self.say(place, envelope, text));
+        let said = match (&self.state, &envelope.event) {
+            (Some(state), Event::RunResumed { .. }) => resumed(state, envelope),
+            (Some(state), Event::PlanReplaced { plan }) => replanned(state, plan),
+            (Some(state), Event::UndoRequested { by, steps }) => {
+                let asked =
+                    |step: &StepId| (step.clone(), format!("{by} asked for it to be put back"));
+                let known = steps
+                    .iter()
+                    .filter(|step| state.place(step.as_str()).is_some());
+                known.map(asked).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (step, text) in said {
+            self.say(&step, envelope, text);
         }
         let folded = match &mut self.state {
             None => RunState::start(envelope).map(|state| self.state = Some(state)),
@@ -115,26 +128,26 @@ impl Teller {
         else {
             return;
         };
-        let place = place as usize;
+        let step = state.plan.steps[place as usize].id.clone();
         if let Event::StepStarted { attempt, .. } = &envelope.event {
-            let why = why_started(state, place, *attempt);
-            self.say(place, envelope, why);
+            let why = why_started(state, place as usize, *attempt);
+            self.say(&step, envelope, why);
         } else if let Event::StepCheckpointed { handle, .. } = &envelope.event {
             let text = format!("wrote down how it can be found again: {handle}");
-            self.say(place, envelope, text);
+            self.say(&step, envelope, text);
         } else if let Some(told) = tell(envelope, state) {
-            self.say(place, envelope, told.text);
+            self.say(&step, envelope, told.text);
             told.more
                 .into_iter()
-                .for_each(|(_, more)| self.say(place, envelope, format!("  {more}")));
+                .for_each(|(_, more)| self.say(&step, envelope, format!("  {more}")));
         } else if let Event::StepSkipped { reason, .. } = &envelope.event {
             let text = format!("skipped: {}", crate::progress::skip_reason(reason));
-            self.say(place, envelope, text);
+            self.say(&step, envelope, text);
         }
     }
 
-    fn say(&mut self, place: usize, envelope: &Envelope, text: String) {
-        self.stories.entry(place).or_default().push(Told {
+    fn say(&mut self, step: &StepId, envelope: &Envelope, text: String) {
+        self.stories.entry(step.clone()).or_default().push(Told {
             seq: envelope.seq,
             at: envelope.at,
             text,
@@ -151,28 +164,97 @@ impl Teller {
 }
 
 /// What a resume means for each step, told before it is folded.
-fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(usize, String)> {
-    let Event::RunResumed { reopened, .. } = &envelope.event else {
+fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(StepId, String)> {
+    let Event::RunResumed {
+        reopened,
+        because,
+        trusted,
+        only,
+        ..
+    } = &envelope.event
+    else {
         return Vec::new();
     };
-    let steps = state.steps().enumerate();
-    let said = steps.filter_map(|(place, (step, record))| {
-        let opened = reopened.contains(&step.id);
-        let text = match &record.state {
-            StepState::Succeeded if opened => "the run was resumed: teardown runs again at its end".to_owned(),
-            StepState::Succeeded => "the run was resumed: it had succeeded, so it is reused and does not run again".to_owned(),
-            StepState::Running { attempt, .. } => {
-                format!("the run was resumed: attempt {attempt} was under way when its process ended, and is taken up again")
+    let said = state.steps().filter_map(|(step, record)| {
+        let opened = reopened.iter().position(|other| *other == step.id);
+        let why = opened.and_then(|at| because.get(at));
+        let text = match (&record.state, why) {
+            (_, Some(reason)) => reopen_reason(reason),
+            (StepState::Succeeded, None) if opened.is_some() => {
+                "what it was built on runs again, or it stands in `finally:`, so it runs again"
+                    .to_owned()
             }
-            StepState::Backoff { .. } => "the run was resumed: it still waits for its next attempt".to_owned(),
-            StepState::Failed if opened => "the run was resumed: it had failed, so it is tried again".to_owned(),
-            StepState::Cancelled if opened => "the run was resumed: it had been cancelled, so it is tried again".to_owned(),
-            StepState::Skipped(_) if opened => "the run was resumed: it had been skipped, so that is decided anew".to_owned(),
-            StepState::Waiting | StepState::Failed | StepState::Cancelled | StepState::Skipped(_) => return None,
+            (StepState::Succeeded, None) => {
+                let how = match (step.verify.is_some(), *trusted, only.is_some()) {
+                    (true, false, false) => "its postcondition was probed and still holds",
+                    (true, true, _) => "it is trusted without a probe, as asked for with --trust",
+                    (true, false, true) => "it is taken as done without a probe, as `--only` asks",
+                    (false, ..) => "it had succeeded, and has no `verify:` to probe it by",
+                };
+                format!("{how}, so it is reused and does not run again")
+            }
+            (StepState::Running { attempt, .. }, None) => {
+                format!(
+                    "attempt {attempt} was under way when its process ended, and is taken up again"
+                )
+            }
+            (StepState::Backoff { .. }, None) => "it still waits for its next attempt".to_owned(),
+            (StepState::Failed, None) if opened.is_some() => {
+                "it had failed, so it is tried again".to_owned()
+            }
+            (StepState::Cancelled, None) if opened.is_some() => {
+                "it had been cancelled, so it is tried again".to_owned()
+            }
+            (StepState::Skipped(_), None) if opened.is_some() => {
+                "it had been skipped, so that is decided anew".to_owned()
+            }
+            (StepState::Waiting, None) if matches!(record.undo, UndoState::Done { .. }) => {
+                "what it did was put back, so it runs again".to_owned()
+            }
+            (
+                StepState::Waiting
+                | StepState::Failed
+                | StepState::Cancelled
+                | StepState::Skipped(_),
+                None,
+            ) => return None,
         };
-        Some((place, text))
+        Some((step.id.clone(), format!("the run was resumed: {text}")))
     });
     said.collect()
+}
+
+/// Why a resume opened a step, in words.
+fn reopen_reason(reason: &ReopenReason) -> String {
+    match reason {
+        ReopenReason::Failed => "it had failed, so it is tried again".to_owned(),
+        ReopenReason::Cancelled => "it had been cancelled, so it is tried again".to_owned(),
+        ReopenReason::Skipped => "it had been skipped, so that is decided anew".to_owned(),
+        ReopenReason::Teardown => "teardown runs again at its end".to_owned(),
+        ReopenReason::Named => "`--from` or `--only` named it, so it runs again".to_owned(),
+        ReopenReason::Changed { what } => {
+            format!(
+                "it is not what it ran as ({}), so it runs again",
+                what.join(", ")
+            )
+        }
+        ReopenReason::After { step } => {
+            format!("it was built on {step}, which runs again, so it does too")
+        }
+    }
+}
+
+/// What an edited workflow means for each step, told before it is folded.
+fn replanned(state: &RunState, plan: &Plan) -> Vec<(StepId, String)> {
+    let new = plan
+        .steps
+        .iter()
+        .filter(|step| state.place(step.id.as_str()).is_none());
+    new.map(|step| {
+        let text = "the workflow was edited: this step is new in it".to_owned();
+        (step.id.clone(), text)
+    })
+    .collect()
 }
 
 fn why_started(state: &RunState, place: usize, attempt: u32) -> String {
@@ -199,27 +281,22 @@ fn why_started(state: &RunState, place: usize, attempt: u32) -> String {
 fn needs(state: &RunState, needs: &[PlanNeed]) -> Vec<String> {
     let named = needs.iter().map(|need| {
         let id = &state.plan.steps[need.step as usize].id;
-        let word = StepWord::of(
-            &state.plan.steps[need.step as usize],
-            state.step(need.step),
-            false,
-        );
+        let word = StepWord::of(state, need.step, false);
         format!("{id} {}", word.as_str())
     });
     named.collect()
 }
 
 fn explained(state: &RunState, mut stories: Stories, held: bool) -> Vec<Explained> {
-    let steps = state
-        .steps()
-        .enumerate()
-        .map(|(place, (step, record))| Explained {
+    let steps = (0u32..)
+        .zip(&state.plan.steps)
+        .map(|(place, step)| Explained {
             id: step.id.to_string(),
             kind: role_word(&step.role).to_owned(),
-            state: StepWord::of(step, record, held),
+            state: StepWord::of(state, place, held),
             needs: needs(state, &step.needs),
             story: stories
-                .remove(&place)
+                .remove(&step.id)
                 .unwrap_or_else(|| not_yet(state, step)),
         });
     steps.collect()

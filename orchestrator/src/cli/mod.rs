@@ -16,9 +16,11 @@ mod embedded;
 pub mod error;
 pub mod exit_code;
 mod explain;
+mod fence;
 mod graph;
 mod init;
 mod kinds;
+mod lease;
 mod logs;
 pub mod output;
 mod prepare;
@@ -34,6 +36,7 @@ mod status;
 mod summary;
 pub mod table;
 mod target;
+mod undo;
 mod validate;
 mod watch;
 
@@ -128,6 +131,7 @@ fn dispatch(cx: &Cx, verb: Verb) -> Result<ExitCode, Error> {
         Verb::Runs(args) => runs::run(cx, args),
         Verb::Watch(args) => watch::run(cx, args),
         Verb::Cancel(args) => cancel::run(cx, args),
+        Verb::Undo(args) => undo::run(cx, args),
         Verb::Logs(args) => logs::run(cx, args),
         Verb::Explain(args) => explain::run(cx, args),
         Verb::Validate(args) => validate::run(cx, args),

@@ -1,6 +1,8 @@
 //! From a name on the command line to a plan that can run: workflow, target, parameters.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flowctl_workflows::find::Roots;
 use flowctl_workflows::plan::Plan;
@@ -20,6 +22,17 @@ pub(super) struct Prepared {
     pub(super) target: Option<TargetFile>,
     /// The compiled workflow.
     pub(super) plan: Plan,
+}
+
+impl Prepared {
+    /// The texts of the workflow's files, by path.
+    pub(super) fn files(&self) -> HashMap<String, Arc<str>> {
+        self.workflow
+            .files
+            .iter()
+            .map(|file| (file.path.clone(), Arc::clone(&file.text)))
+            .collect()
+    }
 }
 
 /// What to run, and where.
@@ -76,6 +89,36 @@ pub(super) fn prepare(cx: &Cx, what: &What) -> Result<Prepared, Error> {
     let identity = target.as_ref().map(|file| file.identity.clone());
     let plan = dag::compile(&workflow, params, identity).map_err(Error::Invalid)?;
     doubles::refuse_what_is_real(&plan)?;
+    Ok(Prepared {
+        workflow,
+        target,
+        plan,
+    })
+}
+
+/// The workflow of a run as it is now, for the run to go on with: `name` where it is read from, `run` what it ran as.
+/// Parameters keep the run's values, so that a default that was edited is not taken for a wish; `params` change them.
+pub(super) fn again(
+    name: &str,
+    run: &Plan,
+    target: Option<TargetFile>,
+    params: &[(String, String)],
+) -> Result<Prepared, Error> {
+    let workflow = workflow(name)?;
+    if workflow.name != run.workflow {
+        return Err(Error::usage(format!(
+            "{name} is the workflow `{}`, and the run is one of `{}`",
+            workflow.name, run.workflow
+        )));
+    }
+    let mut given = target
+        .as_ref()
+        .map(|file| file.target.params.clone())
+        .unwrap_or_default();
+    given.extend(run.params.clone());
+    let params = bind_params(&workflow, &given, params).map_err(Error::Invalid)?;
+    let identity = target.as_ref().map(|file| file.identity.clone());
+    let plan = dag::compile(&workflow, params, identity).map_err(Error::Invalid)?;
     Ok(Prepared {
         workflow,
         target,

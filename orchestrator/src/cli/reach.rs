@@ -14,6 +14,8 @@ use flowctl_workflows::RunId;
 
 use super::Cx;
 use super::error::Error;
+use super::fence;
+use super::runtime::block_on;
 use crate::server::{self, Client, ClientError};
 use crate::view::{RunRow, RunView};
 
@@ -41,8 +43,12 @@ impl Reach {
         let now = SystemClock::new().now();
         let mut tries = TRIES;
         loop {
-            if let Some(client) = Client::connect(&directory).await? {
-                return Ok(Self::Holder(Box::new(client)));
+            fence::refuse_if_stopped(&directory)?;
+            match Client::connect(&directory).await {
+                Ok(Some(client)) => return Ok(Self::Holder(Box::new(client))),
+                Ok(None) => {}
+                Err(ClientError::Silent) => return Err(fence::silent(&directory)),
+                Err(error) => return Err(error.into()),
             }
             match Hold::to_read(&directory, command, now) {
                 Ok(hold) => return Ok(Self::Own(hold)),
@@ -125,16 +131,22 @@ fn replay(hold: &Hold, run: &RunId) -> Result<RunState, Error> {
     Ok(server::replay(hold.log().as_ref(), run)?)
 }
 
-/// Holds the state for a run. Another reader is waited for; another run is not.
-pub(super) fn hold_to_write(cx: &Cx, command: &str) -> Result<Hold, Error> {
+/// Holds the state for a run. Another reader is waited for; another run is not, but one that is stopped or hung is ended
+/// if the state shall be taken over.
+pub(super) fn hold_to_write(cx: &Cx, command: &str, take_over: bool) -> Result<Hold, Error> {
+    if take_over {
+        block_on(fence::end_holder(cx))?;
+    }
     let directory = StateDirectory::create(&cx.state_directory()?)?;
     let now = SystemClock::new().now();
     let mut tries = TRIES;
     loop {
         match Hold::to_write(&directory, command, now) {
-            Err(LogError::Held { holder, .. })
-                if tries > 0 && holder.as_ref().is_none_or(|holder| holder.epoch.is_none()) =>
-            {
+            Err(LogError::Held {
+                holder,
+                stopped: false,
+                ..
+            }) if tries > 0 && holder.as_ref().is_none_or(|holder| holder.epoch.is_none()) => {
                 tries -= 1;
                 std::thread::sleep(PAUSE);
             }
@@ -151,7 +163,7 @@ impl From<ClientError> for Error {
                 message,
             } => Error::usage(message),
             ClientError::Refused { message, .. } => Error::Holder(format!("answers: {message}")),
-            ClientError::Broken(_) => Error::Holder(error.to_string()),
+            ClientError::Silent | ClientError::Broken(_) => Error::Holder(error.to_string()),
         }
     }
 }

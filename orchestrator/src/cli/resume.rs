@@ -1,5 +1,5 @@
 //! `flowctl resume`: takes up a run that did not succeed. Its plan comes from the log and its files from
-//! the evidence store, so what was edited since makes no difference.
+//! the evidence store, so what was edited since makes no difference unless it is asked for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,7 +20,9 @@ use super::exit_code::ExitCode;
 use super::output::StreamFormat;
 use super::reach::hold_to_write;
 use super::runtime::block_on;
-use super::{choose, output, target};
+use super::{choose, lease, output, prepare, target};
+use crate::dag::differences;
+use crate::engine::{Refusal, Resume, check_replacement};
 use crate::executor::Executor;
 use crate::server;
 
@@ -38,6 +40,25 @@ pub(super) struct Args {
     /// Faults of a rehearsal, from a file (docs/rehearsal.md)
     #[arg(long, value_name = "FILE")]
     inject: Option<PathBuf>,
+    /// Take finished checkpoints as they were left, without a probe
+    #[arg(long)]
+    trust: bool,
+    /// Run only this step, also if it is done, and take what it needs as done; may be repeated
+    #[arg(long, value_name = "STEP", num_args = 1.., conflicts_with = "from")]
+    only: Vec<String>,
+    /// Run this step again, and all that depends on it; may be repeated
+    #[arg(long, value_name = "STEP")]
+    from: Vec<String>,
+    /// Go on with the workflow as it is now, found by its name or in this file: what has changed runs again, and what
+    /// depends on it
+    #[arg(long, value_name = "NAME|FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    with_current: Option<String>,
+    /// With --with-current: value of a parameter [default: as in the run]; may be repeated
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = prepare::parameter, requires = "with_current")]
+    params: Vec<(String, String)>,
+    /// End a flowctl that holds the state and is stopped or hung, and take the state over
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     show: Show,
 }
@@ -47,17 +68,72 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     if flowctl_state::directory::StateDirectory::existing(&path).is_none() {
         choose::among(&[], args.run.as_deref())?;
     }
-    let hold = hold_to_write(cx, "flowctl resume")?;
-    let state = chosen(&hold, args.run.as_deref())?;
+    let hold = hold_to_write(cx, "flowctl resume", args.take_over)?;
+    let more = !(args.only.is_empty() && args.from.is_empty()) || args.with_current.is_some();
+    let state = chosen(&hold, args.run.as_deref(), more)?;
     let target = target_of(cx, &state.plan, args.target.as_deref())?;
     let inject = doubles::faults(args.inject.as_deref(), state.plan.is_rehearsal())?;
-    let files = files(&hold, &state.plan)?;
+    let current = match &args.with_current {
+        Some(name) => Some(current(&state, name, target.clone(), &args.params)?),
+        None => None,
+    };
+    let plan = current.as_ref().map_or(&*state.plan, |(plan, _)| plan);
+    let changed = differences(&state.plan, plan);
+    check_replacement(&state, plan, &changed).map_err(refused)?;
+    let how = Resume {
+        jobs: args.jobs,
+        trust: args.trust,
+        only: prepare::only(plan, &args.only)?,
+        from: prepare::only(plan, &args.from)?,
+        changed,
+    };
+    let (replacement, files) = match current {
+        Some((plan, files)) => (Some(plan), files),
+        None => (None, files(&hold, &state.plan)?),
+    };
     block_on(async {
+        if replacement.is_some() {
+            let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
+            hold.evidence().put_all(&texts)?;
+        }
+        let plan = replacement.as_ref().unwrap_or(&state.plan);
         let (environment, _doubles) =
-            drive::environment(cx, &hold, &state.plan, target, files, inject).await?;
-        let executor = Executor::resume(Arc::clone(&environment), state, args.jobs).await?;
+            drive::environment(cx, &hold, plan, target, files, &state.run, inject).await?;
+        let resumed = Executor::resume(Arc::clone(&environment), state, how, replacement).await;
+        if resumed.is_err() {
+            lease::give_back(&environment.clients).await;
+        }
+        let executor = resumed?;
         drive::drive(cx, &hold, environment, executor, args.show).await
     })
+}
+
+/// The workflow of a run as it is now, compiled, with the texts of its files.
+fn current(
+    state: &RunState,
+    name: &str,
+    target: Option<TargetFile>,
+    params: &[(String, String)],
+) -> Result<(Plan, HashMap<String, Arc<str>>), Error> {
+    let name = match name {
+        "" => state.plan.workflow.as_str(),
+        name => name,
+    };
+    let prepared = prepare::again(name, &state.plan, target, params)?;
+    let files = prepared.files();
+    Ok((prepared.plan, files))
+}
+
+fn refused(refusal: Refusal) -> Error {
+    let help = match &refusal {
+        Refusal::NotPutBack { .. } => {
+            "put it back with `flowctl undo`, or resume without --with-current"
+        }
+        Refusal::UnderWay { .. } => {
+            "end it with `flowctl cancel`, or resume without --with-current"
+        }
+    };
+    Error::usage_with_help(refusal.to_string(), help)
 }
 
 /// Takes up a run that no process works on, only to stop it.
@@ -67,12 +143,12 @@ pub(super) fn stop(
     target: Option<&str>,
     by: String,
 ) -> Result<ExitCode, Error> {
-    let hold = hold_to_write(cx, "flowctl cancel")?;
+    let hold = hold_to_write(cx, "flowctl cancel", false)?;
     let state = server::replay(hold.log().as_ref(), run)?;
     if matches!(state.phase, Phase::Finished { .. }) {
         return Err(Error::usage_with_help(
             format!("run {run} is over"),
-            "`flowctl status` shows how it ended",
+            "`flowctl status` shows how it ended; `flowctl undo` puts back what it left changed",
         ));
     }
     let target = target_of(cx, &state.plan, target)?;
@@ -83,8 +159,16 @@ pub(super) fn stop(
         yes: false,
     };
     let code = block_on(async {
-        let (environment, _doubles) =
-            drive::environment(cx, &hold, &state.plan, target, files, Inject::default()).await?;
+        let (environment, _doubles) = drive::environment(
+            cx,
+            &hold,
+            &state.plan,
+            target,
+            files,
+            &state.run,
+            Inject::default(),
+        )
+        .await?;
         let executor = Executor::stop(Arc::clone(&environment), state, by).await?;
         drive::drive(cx, &hold, environment, executor, show).await
     })?;
@@ -95,11 +179,12 @@ pub(super) fn stop(
     })
 }
 
-/// The run that is meant; without a word, the newest that did not succeed.
-fn chosen(hold: &Hold, given: Option<&str>) -> Result<RunState, Error> {
+/// The run that is meant; without a word, the newest that did not succeed, or the newest of all when `more` than what
+/// did not succeed shall run.
+fn chosen(hold: &Hold, given: Option<&str>, more: bool) -> Result<RunState, Error> {
     let log = hold.log().as_ref();
     let ids = server::newest_first(log)?;
-    if given.is_some() || ids.is_empty() {
+    if given.is_some() || more || ids.is_empty() {
         return Ok(server::replay(log, &choose::among(&ids, given)?)?);
     }
     for id in &ids {
@@ -119,7 +204,11 @@ fn chosen(hold: &Hold, given: Option<&str>) -> Result<RunState, Error> {
 }
 
 /// The credentials of the target that the run started on.
-fn target_of(cx: &Cx, plan: &Plan, flag: Option<&str>) -> Result<Option<TargetFile>, Error> {
+pub(super) fn target_of(
+    cx: &Cx,
+    plan: &Plan,
+    flag: Option<&str>,
+) -> Result<Option<TargetFile>, Error> {
     let Some(identity) = &plan.target else {
         return Ok(None);
     };
@@ -164,7 +253,7 @@ fn target_of(cx: &Cx, plan: &Plan, flag: Option<&str>) -> Result<Option<TargetFi
 }
 
 /// The texts of the workflow's files as they were when the run started.
-fn files(hold: &Hold, plan: &Plan) -> Result<HashMap<String, Arc<str>>, Error> {
+pub(super) fn files(hold: &Hold, plan: &Plan) -> Result<HashMap<String, Arc<str>>, Error> {
     plan.files
         .iter()
         .map(|file| {

@@ -1,6 +1,5 @@
 //! `flowctl run`: a new run of a workflow.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,6 +39,9 @@ pub(super) struct Args {
     /// Faults of a rehearsal, from a file (docs/rehearsal.md)
     #[arg(long, value_name = "FILE")]
     inject: Option<PathBuf>,
+    /// End a flowctl that holds the state and is stopped or hung, and take the state over
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     show: Show,
 }
@@ -53,6 +55,7 @@ impl Args {
         Self {
             what,
             only: Vec::new(),
+            take_over: false,
             dry_run: false,
             jobs: JOBS,
             inject: None,
@@ -68,28 +71,28 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     if args.dry_run {
         return rehearse::show(cx, &prepared, &only, args.show.output);
     }
+    let files = prepared.files();
     let Prepared {
         workflow,
         target,
         plan,
     } = prepared;
-    let files: HashMap<String, Arc<str>> = workflow
-        .files
-        .iter()
-        .map(|file| (file.path.clone(), Arc::clone(&file.text)))
-        .collect();
     // The plan says all that the run needs; a large workflow is not kept twice.
     drop(workflow);
-    let hold = hold_to_write(cx, &format!("flowctl run {}", args.what.workflow))?;
+    let hold = hold_to_write(
+        cx,
+        &format!("flowctl run {}", args.what.workflow),
+        args.take_over,
+    )?;
     refuse_after_unfinished_change(&hold, &plan)?;
     block_on(async {
         // Before the event that refers to them, so that a resume finds them whatever happens next.
         let texts: Vec<&[u8]> = files.values().map(|text| text.as_bytes()).collect();
         hold.evidence().put_all(&texts)?;
         drop(texts);
-        let (environment, _doubles) =
-            drive::environment(cx, &hold, &plan, target, files, inject).await?;
         let run = new_id(&plan.workflow)?;
+        let (environment, _doubles) =
+            drive::environment(cx, &hold, &plan, target, files, &run, inject).await?;
         let executor =
             Executor::start(Arc::clone(&environment), run.clone(), plan, args.jobs, only).await?;
         drive::drive(cx, &hold, environment, executor, args.show).await
@@ -110,7 +113,7 @@ fn refuse_after_unfinished_change(hold: &Hold, plan: &Plan) -> Result<(), Error>
             steps.join(", ")
         ),
         format!(
-            "`flowctl resume {run}` takes it up again, and its undos run however it ends; ctrl-C ends it early"
+            "`flowctl undo {run}` puts it back; `flowctl resume {run}` takes the run up again, and its undos run however it ends"
         ),
     ))
 }

@@ -88,7 +88,7 @@ fn import_runs(cx: &Cx, file: &PathBuf, format: Format) -> Result<ExitCode, Erro
             .map_err(|error| Error::system(format!("open {}", file.display()), error))?;
         Box::new(BufReader::new(opened))
     };
-    let hold = hold_to_write(cx, "flowctl state import")?;
+    let hold = hold_to_write(cx, "flowctl state import", false)?;
     let imported = import(hold.log().as_ref(), reader.as_mut())?;
     // What is written from now on counts on from there.
     hold.directory().raise_epoch(imported.epoch)?;
@@ -134,6 +134,7 @@ fn check_state(cx: &Cx, format: Format) -> Result<ExitCode, Error> {
             Reach::Holder(client) => Err(flowctl_state::LogError::Held {
                 path: cx.state_directory()?,
                 holder: client.hello.holder.clone().map(Box::new),
+                stopped: false,
             }
             .into()),
         }

@@ -83,15 +83,27 @@ fn row(step: &StepView) -> Vec<String> {
     };
     let detail = match (&step.error, &step.doing) {
         (Some(error), _) if step.state == StepWord::Failed => error.message.clone(),
+        _ if step.undo_error.is_some() || step.put_back.is_some() => undo(step),
         (_, Some(doing)) => doing.clone(),
         (Some(error), None) => format!("last attempt: {}", error.message),
         (None, None) => String::new(),
     };
     vec![
         step.id.clone(),
-        step.state.as_str().to_owned(),
+        match step.state {
+            StepWord::Succeeded if step.put_back.is_some() => "put back".to_owned(),
+            state => state.as_str().to_owned(),
+        },
         step.attempts.to_string(),
         took,
         shorten(&detail, 90),
     ]
+}
+
+fn undo(step: &StepView) -> String {
+    match (&step.undo_error, &step.put_back) {
+        (Some(error), _) => format!("not put back: {}", error.message),
+        (None, Some(detail)) => detail.clone(),
+        (None, None) => String::new(),
+    }
 }

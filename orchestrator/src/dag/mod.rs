@@ -4,6 +4,7 @@
 //! `RunState::start` refuses any other. [`compile`](compile()) is the way from a workflow to a plan.
 
 pub mod compile;
+pub mod difference;
 pub mod render;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use flowctl_workflows::policy::OnFailure;
 use flowctl_workflows::result::Outcome;
 
 pub use compile::compile;
+pub use difference::differences;
 
 /// A plan with its edges in both directions.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use super::input::Input;
 use super::retry::retry_in;
 use crate::dag::Dag;
 
-/// How often an undo is tried before it is left to a person.
-const UNDO_ATTEMPTS: u32 = 3;
+/// How often an undo is tried before it is left to a person. `todo` says how long it waits in between.
+const UNDO_ATTEMPTS: u32 = 4;
 
 /// Answers whether a step's `when:` holds in a state. Pure.
 pub trait Conditions {
@@ -156,6 +156,7 @@ impl Draft<'_> {
             Input::UndoSucceeded { step, detail } => self.undone(step, detail, false),
             Input::UndoNeedless { step, detail } => self.undone(step, detail, true),
             Input::UndoFailed { step, failure } => self.undo_failed(step, failure),
+            Input::TeardownTimedOut { failure } => self.give_up_undos(failure),
         }
     }
 
@@ -208,7 +209,9 @@ impl Draft<'_> {
         else {
             return;
         };
-        let again = attempt < UNDO_ATTEMPTS && failure.class != ErrorClass::Permanent;
+        // One that was asked to stop has run out of the teardown's time; `flowctl undo` takes it up.
+        let again = attempt < UNDO_ATTEMPTS
+            && !matches!(failure.class, ErrorClass::Permanent | ErrorClass::Cancelled);
         self.events.push(Event::UndoFailed {
             step: self.id(step),
             attempt,
@@ -219,6 +222,22 @@ impl Draft<'_> {
         } else {
             self.frontier.failed = true;
             self.next_undo();
+        }
+    }
+
+    /// The undos that have not begun are not begun any more, and the log says so: they stay pending.
+    fn give_up_undos(&mut self, failure: Failure) {
+        while let Some(step) = self.frontier.undos.pop() {
+            self.events.push(Event::UndoStarted {
+                step: self.id(step),
+                attempt: 1,
+            });
+            self.events.push(Event::UndoFailed {
+                step: self.id(step),
+                attempt: 1,
+                failure: failure.clone(),
+            });
+            self.frontier.failed = true;
         }
     }
 
@@ -465,6 +484,13 @@ impl Draft<'_> {
                         self.next_undo();
                     }
                 }
+                true
+            }
+            // Asked for when the run was over, or when a process died before it could begin them.
+            Phase::TearingDown { .. }
+                if self.frontier.undoing.is_none() && !self.frontier.undos.is_empty() =>
+            {
+                self.next_undo();
                 true
             }
             Phase::TearingDown { outcome }

@@ -94,8 +94,8 @@ impl Frontier {
         }
         if let Phase::TearingDown { outcome } = state.phase {
             frontier.undos = due_undos(state, outcome);
-            if frontier.undoing.is_some() {
-                frontier.undos.pop();
+            if let Some((undoing, _)) = frontier.undoing {
+                frontier.undos.retain(|step| *step != undoing);
             }
         }
         for (place, step) in (0u32..).zip(&dag.plan().steps) {
@@ -310,6 +310,7 @@ pub(super) fn due_undos(state: &RunState, outcome: RunOutcome) -> Vec<u32> {
                 record.undo,
                 UndoState::Done { .. } | UndoState::Failed { .. }
             );
+            let wanted = wanted || record.undo == UndoState::Requested;
             wanted && record.attempts > 0 && !over && matches!(step.role, Role::Kind(_))
         })
         .map(|(place, _)| place)

@@ -78,4 +78,9 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
+    /// The time for undos and `finally:` is used up. What is under way was asked to stop.
+    TeardownTimedOut {
+        /// In words, for the undos that cannot be begun any more.
+        failure: Failure,
+    },
 }

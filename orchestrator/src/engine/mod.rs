@@ -9,6 +9,7 @@ mod decide;
 mod frontier;
 mod input;
 mod pending;
+mod resume;
 mod retry;
 mod todo;
 
@@ -18,5 +19,6 @@ mod tests;
 pub use decide::{Conditions, decide};
 pub use frontier::Frontier;
 pub use input::Input;
-pub use pending::pending_undos;
-pub use todo::{Command, reopened_by_resume, todo, todo_for};
+pub use pending::{pending_undos, to_undo};
+pub use resume::{Refusal, Resume, check_replacement, is_forced, resumed};
+pub use todo::{Command, todo, todo_for};

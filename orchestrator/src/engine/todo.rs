@@ -4,7 +4,6 @@
 //! After a restart nothing is there, and the same question restores everything.
 
 use flowctl_state::run_state::{Phase, RunState, StepState, UndoState};
-use flowctl_workflows::StepId;
 use flowctl_workflows::plan::Role;
 use serde_json::Value;
 
@@ -40,8 +39,13 @@ pub enum Command {
         step: u32,
         /// Which try at undoing.
         attempt: u32,
+        /// How long to wait first, in milliseconds: the platform may need a moment.
+        wait: u64,
     },
 }
+
+/// The wait before each further try at undoing, in milliseconds.
+const UNDO_WAITS: [u64; 3] = [1_000, 5_000, 15_000];
 
 /// Everything that must be in flight.
 #[must_use]
@@ -57,9 +61,14 @@ pub fn todo(dag: &Dag, state: &RunState) -> Vec<Command> {
 pub fn todo_for(dag: &Dag, state: &RunState, place: u32) -> Option<Command> {
     let record = state.step(place);
     if let UndoState::Running { attempt } = record.undo {
+        let tries = usize::try_from(attempt).unwrap_or(usize::MAX);
+        let wait = tries
+            .checked_sub(2)
+            .map_or(0, |last| UNDO_WAITS[last.min(UNDO_WAITS.len() - 1)]);
         return Some(Command::Undo {
             step: place,
             attempt,
+            wait,
         });
     }
     if matches!(state.phase, Phase::Finished { .. }) {
@@ -92,20 +101,4 @@ pub fn todo_for(dag: &Dag, state: &RunState, place: u32) -> Option<Command> {
             _,
         ) => None,
     }
-}
-
-/// The steps that a resume opens again: what failed, was cancelled or was skipped for another step's sake, what
-/// `finally:` did, and every fan-in over one of these. What succeeded stays.
-#[must_use]
-pub fn reopened_by_resume(dag: &Dag, state: &RunState) -> Vec<StepId> {
-    state
-        .steps()
-        .filter(|(step, record)| match &record.state {
-            StepState::Failed | StepState::Cancelled | StepState::Skipped(_) => true,
-            StepState::Succeeded => step.teardown,
-            StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. } => false,
-        })
-        .map(|(step, _)| step.id.clone())
-        .take(dag.len())
-        .collect()
 }

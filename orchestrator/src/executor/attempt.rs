@@ -87,15 +87,22 @@ impl Executor {
         });
     }
 
-    pub(super) fn spawn_undo(&self, step: u32, attempt: u32, cancel: CancellationToken) {
+    pub(super) fn spawn_undo(
+        &self,
+        step: u32,
+        attempt: u32,
+        wait: Duration,
+        cancel: CancellationToken,
+    ) {
         let prepared = Prepared::undo(&self.environment, &self.state, step);
         let sender = self.sender.clone();
         let handle = self.state.step(step).handle.as_deref().cloned();
         let (cx, _) = self.context(step, attempt, handle, cancel, &prepared);
         tokio::spawn(async move {
-            let result = match prepared {
-                Err(failure) => Err(failure),
-                Ok(prepared) => prepared.undo_step(&cx).await,
+            let result = match (prepared, cx.sleep(wait).await) {
+                (Err(failure), _) => Err(failure),
+                (Ok(_), Err(stopped)) => Err(stopped.into()),
+                (Ok(prepared), Ok(())) => prepared.undo_step(&cx).await,
             };
             let input = match result {
                 Ok(Undone::Nothing(why)) => Input::UndoNeedless {

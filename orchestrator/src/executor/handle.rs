@@ -49,6 +49,15 @@ impl Handle {
             .send(Message::Request(Request::Cancel { by: by.into() }));
     }
 
+    /// Leaves the run as it is, at once: nothing more is recorded, started or stopped. For a process that has lost the
+    /// right to go on; another may be at work on the same already.
+    pub fn leave(&self, why: impl Into<String>) {
+        // A run that is over has nothing to leave.
+        let _ = self
+            .sender
+            .send(Message::Request(Request::Leave { why: why.into() }));
+    }
+
     /// Approves a step. Returns false when no such step waits for a person.
     pub async fn approve(&self, step: impl Into<String>, by: impl Into<String>) -> bool {
         let (answer, answered) = oneshot::channel();

@@ -48,6 +48,10 @@ pub(super) enum Request {
     Cancel {
         by: String,
     },
+    /// The run is left as it is, at once.
+    Leave {
+        why: String,
+    },
     Approve {
         step: String,
         by: String,

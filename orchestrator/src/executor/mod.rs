@@ -23,8 +23,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowctl_state::event::{Envelope, Event, RunOutcome};
+use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome};
 use flowctl_state::run_state::{Phase, RunState, StepState};
+use flowctl_steps::StepError;
 use flowctl_workflows::plan::Plan;
 use flowctl_workflows::policy::Span;
 use flowctl_workflows::{RunId, StepId};
@@ -32,7 +33,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::dag::Dag;
-use crate::engine::{Command, Frontier, Input, decide, reopened_by_resume, todo, todo_for};
+use crate::engine::{Command, Frontier, Input, Resume, decide, is_forced, resumed, todo, todo_for};
 use message::{Message, Request};
 
 pub use environment::{Environment, Renderer};
@@ -62,6 +63,8 @@ pub struct Ended {
     pub state: RunState,
     /// Someone asked twice to stop, so it was left as it was; it can be resumed.
     pub abandoned: bool,
+    /// It was left as it was because this process may not go on, and why.
+    pub left: Option<String>,
 }
 
 /// How many stored events a slow watcher may lag behind before it is told that it missed some.
@@ -85,6 +88,7 @@ pub struct Executor {
     /// Attempts that wait until what they wrote down is durable.
     checkpoints: Vec<oneshot::Sender<()>>,
     abandoned: bool,
+    left: Option<String>,
 }
 
 /// What this process does for a step.
@@ -120,36 +124,45 @@ impl Executor {
         Ok(executor)
     }
 
-    /// Takes a run up again where its events end. Finished checkpoints are probed before they are trusted.
+    /// Takes a run up again where its events end, with another plan in place of its own if there is one. Finished
+    /// checkpoints are probed before they are trusted.
     ///
     /// # Errors
     /// [`Error::Log`] when it could not be stored; [`Error::Complete`] when there is nothing left to do.
     pub async fn resume(
         environment: Arc<Environment>,
         state: RunState,
-        jobs: Option<u32>,
+        resume: Resume,
+        replacement: Option<Plan>,
     ) -> Result<Self, Error> {
-        if state.phase
+        let complete = state.phase
             == (Phase::Finished {
                 outcome: RunOutcome::Succeeded,
-            })
-        {
+            });
+        let mut events = Vec::new();
+        let mut taken_up = state.clone();
+        if let Some(plan) = replacement {
+            let plan = Arc::new(plan);
+            let replaced = Event::PlanReplaced { plan };
+            taken_up.apply(&imagined(&environment, &taken_up, replaced.clone()))?;
+            events.push(replaced);
+        }
+        let new = taken_up
+            .steps()
+            .any(|(step, record)| record.attempts == 0 && state.place(step.id.as_str()).is_none());
+        if complete && !new && !resume.asks_for_more() {
             return Err(Error::Complete { run: state.run });
         }
-        let dag = Dag::new(Arc::clone(&state.plan));
-        let mut events = recheck::recheck(&environment, &state).await;
-        let mut reopened = reopened_by_resume(&dag, &state);
-        for step in recheck::built_on(&dag, &state, &events) {
-            if !reopened.contains(&step) {
-                reopened.push(step);
-            }
-        }
-        events.push(Event::RunResumed {
-            jobs: jobs.unwrap_or(state.jobs),
-            reopened,
-        });
+        let dag = Dag::new(Arc::clone(&taken_up.plan));
+        let forced = is_forced(&dag, &taken_up, &resume);
+        let rechecked = recheck::recheck(&environment, &taken_up, &forced).await;
+        let resumed = resumed(&dag, &taken_up, &rechecked, &resume);
+        events.extend(rechecked);
+        events.push(resumed);
+        // All of it or none: a plan that was replaced is never without what it reopens.
         let mut executor = Self::around(environment, state);
         executor.opening = executor.persist(events).await?;
+        executor.dag = dag;
         executor.frontier = Frontier::build(&executor.dag, &executor.state);
         Ok(executor)
     }
@@ -164,12 +177,49 @@ impl Executor {
         state: RunState,
         by: String,
     ) -> Result<Self, Error> {
-        let resumed = Event::RunResumed {
+        Self::stop_and(environment, state, by, Vec::new()).await
+    }
+
+    /// Takes the effects of these steps back. A run that is over stays so; one that was left in the middle is stopped,
+    /// as by [`Executor::stop`].
+    ///
+    /// # Errors
+    /// [`Error::Log`] when it could not be stored.
+    pub async fn undo(
+        environment: Arc<Environment>,
+        state: RunState,
+        by: String,
+        steps: Vec<StepId>,
+    ) -> Result<Self, Error> {
+        let asked = Event::UndoRequested {
+            by: by.clone(),
+            steps,
+        };
+        if !matches!(state.phase, Phase::Finished { .. }) {
+            return Self::stop_and(environment, state, by, vec![asked]).await;
+        }
+        let mut executor = Self::around(environment, state);
+        executor.opening = executor.persist(vec![asked]).await?;
+        executor.frontier = Frontier::build(&executor.dag, &executor.state);
+        Ok(executor)
+    }
+
+    async fn stop_and(
+        environment: Arc<Environment>,
+        state: RunState,
+        by: String,
+        then: Vec<Event>,
+    ) -> Result<Self, Error> {
+        let mut opening = vec![Event::RunResumed {
             jobs: state.jobs,
             reopened: Vec::new(),
-        };
+            because: Vec::new(),
+            trusted: true,
+            only: (!state.only.is_empty()).then(|| state.only.clone()),
+        }];
+        opening.extend(then);
         let mut executor = Self::around(environment, state);
-        executor.opening = executor.persist(vec![resumed]).await?;
+        executor.opening = executor.persist(opening).await?;
         executor.frontier = Frontier::build(&executor.dag, &executor.state);
         let mut events = Vec::new();
         executor.decide(Input::Cancel { by }, &mut events);
@@ -197,6 +247,7 @@ impl Executor {
             sender,
             envelopes,
             abandoned: false,
+            left: None,
         }
     }
 
@@ -236,6 +287,9 @@ impl Executor {
                 .drain(..)
                 .filter_map(|message| self.receive(message, reporter))
                 .collect();
+            if self.left.is_some() {
+                break;
+            }
             self.advance(inputs, reporter).await?;
             for stored in self.checkpoints.drain(..) {
                 // The attempt may have been dropped since.
@@ -248,6 +302,7 @@ impl Executor {
         Ok(Ended {
             state: self.state,
             abandoned: self.abandoned,
+            left: self.left,
         })
     }
 
@@ -392,7 +447,9 @@ impl Executor {
                 }
             }
             Command::Wait { millis, .. } => self.spawn_timer(step, Duration::from_millis(millis)),
-            Command::Undo { attempt, .. } => self.spawn_undo(step, attempt, cancel),
+            Command::Undo { attempt, wait, .. } => {
+                self.spawn_undo(step, attempt, Duration::from_millis(wait), cancel);
+            }
         }
     }
 
@@ -454,7 +511,12 @@ impl Executor {
             for in_flight in self.in_flight.values() {
                 in_flight.cancel.cancel();
             }
-            return None;
+            let why = format!("was not begun within {by}");
+            let failure = StepError::timed_out("undo.teardown_timeout", why)
+                .help("`flowctl undo` puts back what is pending");
+            return Some(Input::TeardownTimedOut {
+                failure: failure.into(),
+            });
         }
         Some(Input::Cancel { by })
     }
@@ -472,6 +534,10 @@ impl Executor {
                 }
                 Some(Input::Cancel { by })
             }
+            Request::Leave { why } => {
+                self.left.get_or_insert(why);
+                None
+            }
             Request::Approve { step, by, answer } => {
                 let waiting = self.state.awaits_approval(&step);
                 // Whoever asked may be gone; the approval counts all the same.
@@ -479,5 +545,18 @@ impl Executor {
                 waiting.map(|step| Input::Approved { step, by })
             }
         }
+    }
+}
+
+/// An event as it would be stored next, to see what would come of it.
+fn imagined(environment: &Environment, state: &RunState, event: Event) -> Envelope {
+    Envelope {
+        format: FORMAT,
+        run: state.run.clone(),
+        seq: state.next_seq,
+        epoch: state.epoch,
+        at: environment.clock.now(),
+        prev: String::new(),
+        event,
     }
 }

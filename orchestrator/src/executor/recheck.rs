@@ -1,7 +1,6 @@
 //! Before a finished step is skipped on resume, its postcondition is probed again: the platform is
 //! asked, not the memory. What no longer holds runs again, and so does all that was built on it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +10,6 @@ use flowctl_state::run_state::{RunState, StepState};
 use flowctl_steps::context::{AttemptName, Sink, Stream};
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{StepContext, StepError};
-use flowctl_workflows::StepId;
 use flowctl_workflows::result::{Evidence, Failure};
 use futures::StreamExt;
 use serde_json::Value;
@@ -22,17 +20,23 @@ use super::attempt::within_limits;
 use super::environment::Environment;
 use super::prepare::{Prepared, files};
 use super::sink::LoopSink;
-use crate::dag::Dag;
 
 /// How many postconditions are probed at once.
 const AT_ONCE: usize = 8;
 
-/// One event for each finished checkpoint: does its postcondition still hold?
-pub(super) async fn recheck(environment: &Environment, state: &RunState) -> Vec<Event> {
+/// One event for each finished checkpoint that does not run again anyway: does its postcondition still hold?
+pub(super) async fn recheck(
+    environment: &Environment,
+    state: &RunState,
+    forced: &[bool],
+) -> Vec<Event> {
     let checkpoints = (0u32..)
         .zip(state.steps())
         .filter_map(|(place, (step, record))| {
-            (step.verify.is_some() && record.state == StepState::Succeeded && !step.teardown)
+            (step.verify.is_some()
+                && record.state == StepState::Succeeded
+                && !step.teardown
+                && !forced[place as usize])
                 .then_some(place)
         });
     futures::stream::iter(checkpoints.collect::<Vec<_>>())
@@ -129,29 +133,4 @@ async fn probe(
     };
     let probed = within_limits(&cx, probe.step.run(&cx)).await?;
     probe.expectation.first_refusal(&probed.value)
-}
-
-/// Everything that was built on a step that no longer holds.
-pub(super) fn built_on(dag: &Dag, state: &RunState, rechecked: &[Event]) -> Vec<StepId> {
-    let mut open: Vec<u32> = rechecked
-        .iter()
-        .filter_map(|event| match event {
-            Event::StepRechecked {
-                step, holds: false, ..
-            } => state.place(step.as_str()),
-            _ => None,
-        })
-        .collect();
-    let mut reached = BTreeSet::new();
-    while let Some(place) = open.pop() {
-        for &dependent in dag.dependents(place) {
-            if reached.insert(dependent) {
-                open.push(dependent);
-            }
-        }
-    }
-    reached
-        .into_iter()
-        .map(|place| dag.step(place).id.clone())
-        .collect()
 }

@@ -86,6 +86,21 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
             );
             Told::new(Mood::Plain, '▸', envelope.run.as_str(), text)
         }
+        Event::PlanReplaced { plan } => Told::new(
+            Mood::Plain,
+            '▸',
+            envelope.run.as_str(),
+            format!(
+                "goes on with the workflow as it is now: {} steps",
+                plan.steps.len()
+            ),
+        ),
+        Event::UndoRequested { by, steps } => Told::new(
+            Mood::Plain,
+            '▸',
+            envelope.run.as_str(),
+            format!("{by} asked for {} steps to be put back", steps.len()),
+        ),
         // Most steps end soon after; who draws running steps does so from the state.
         Event::StepStarted { .. } | Event::StepCheckpointed { .. } => return None,
         Event::StepSucceeded { step, findings, .. } => {

@@ -8,6 +8,7 @@ use flowctl_workflows::result::{Evidence, Verdict};
 use super::fingerprint::fingerprint;
 use super::model::{CriterionReport, FORMAT, FailureReport, FindingReport, Report, StepReport};
 use super::verdicts::{CriterionVerdict, exit_code, possible, skipped, verdicts};
+use crate::view;
 
 /// The report of a run, finished or not.
 #[must_use]
@@ -37,9 +38,16 @@ pub fn build(state: &RunState) -> Report {
             .collect(),
         objectives: state.plan.objectives.clone(),
         criteria: verdicts.iter().map(criterion).collect(),
-        steps: state
-            .steps()
-            .map(|(step, record)| step_report(step, record))
+        steps: (0u32..)
+            .zip(state.steps())
+            .map(|(place, (step, record))| StepReport {
+                // Done and put back: it waits for nothing.
+                state: match view::put_back(state, place) {
+                    Some(_) if record.state == StepState::Waiting => "succeeded",
+                    _ => state_word(&record.state),
+                },
+                ..step_report(step, record)
+            })
             .collect(),
         proving_nothing: state
             .plan
@@ -137,7 +145,10 @@ fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
         evidence,
         undone: match &record.undo {
             UndoState::Done { detail } => Some(detail.clone()),
-            UndoState::None | UndoState::Running { .. } | UndoState::Failed { .. } => None,
+            UndoState::None
+            | UndoState::Requested
+            | UndoState::Running { .. }
+            | UndoState::Failed { .. } => None,
         },
     }
 }

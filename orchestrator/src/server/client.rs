@@ -26,6 +26,9 @@ pub enum Error {
         /// Why.
         message: String,
     },
+    /// The holder took the question and did not answer in time.
+    #[error("does not answer")]
+    Silent,
     /// The holder went away, or speaks in another way.
     #[error("did not answer as expected: {0}")]
     Broken(String),
@@ -62,6 +65,7 @@ impl Client {
         let answer = http.get(url("hello")).timeout(HELLO).send().await;
         match answer {
             Err(error) if error.is_connect() => Ok(None),
+            Err(error) if error.is_timeout() => Err(Error::Silent),
             answer => {
                 let hello = read(answer).await?;
                 Ok(Some(Self {

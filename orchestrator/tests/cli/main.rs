@@ -7,10 +7,15 @@
     reason = "a test that cannot go on has failed, also in what tests share"
 )]
 
+mod cluster;
 mod experiment;
+mod fence;
 mod language;
+mod lease;
 mod recover;
 mod rehearsal;
+mod rerun;
 mod run;
 mod steer;
 mod support;
+mod undo;

@@ -116,10 +116,24 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The signal that ended it, if one did; waits for its end.
+    pub(crate) fn ended_by(mut self) -> Option<i32> {
+        std::os::unix::process::ExitStatusExt::signal(&self.child.wait().unwrap())
+    }
+
     /// Kills it without a chance to say anything.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits for its end; returns its exit code and what it said on standard error.
+    pub(crate) fn end_with_stderr(mut self) -> (i32, String) {
+        std::io::copy(&mut self.events, &mut std::io::sink()).unwrap();
+        let mut said = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), said)
     }
 
     /// Waits for its end; returns its exit code.

@@ -138,6 +138,9 @@ fn reopening_keeps_counting_attempts_but_not_tries() {
         Event::RunResumed {
             jobs: 2,
             reopened: vec![id("a")],
+            because: vec![],
+            trusted: false,
+            only: None,
         },
         start("a", 2),
     ])

@@ -1,7 +1,7 @@
 //! Old records stay readable: `tests/formats/` holds an export of every released format.
 
 use flowctl_state::codec::{decode, encode};
-use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
+use flowctl_state::event::{Envelope, Event, FORMAT, ReopenReason, RunOutcome, SkipReason};
 use flowctl_state::export::export;
 use flowctl_state::import::import;
 use flowctl_state::log::EventLog;
@@ -104,6 +104,9 @@ fn every_event() -> Vec<Event> {
         Event::RunResumed {
             jobs: 4,
             reopened: vec![id("load")],
+            because: Vec::new(),
+            trusted: false,
+            only: None,
         },
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,
@@ -125,7 +128,45 @@ fn every_event() -> Vec<Event> {
         step: id("report"),
         reason,
     }));
+    events.extend(later_events());
     events
+}
+
+/// What format 1 has gained since, behind what it had.
+fn later_events() -> Vec<Event> {
+    let reasons = [
+        ("a", ReopenReason::Failed),
+        ("b", ReopenReason::Cancelled),
+        ("c", ReopenReason::Skipped),
+        ("d", ReopenReason::Teardown),
+        ("e", ReopenReason::Named),
+        (
+            "f",
+            ReopenReason::Changed {
+                what: vec!["with".to_owned(), "params.rows".to_owned()],
+            },
+        ),
+        ("g", ReopenReason::After { step: id("f") }),
+    ];
+    vec![
+        Event::UndoRequested {
+            by: "ada".to_owned(),
+            steps: vec![id("toggle")],
+        },
+        Event::PlanReplaced {
+            plan: match started() {
+                Event::RunStarted { plan, .. } => plan,
+                other => unreachable!("{other:?}"),
+            },
+        },
+        Event::RunResumed {
+            jobs: 8,
+            reopened: reasons.iter().map(|(step, _)| id(step)).collect(),
+            because: reasons.into_iter().map(|(_, reason)| reason).collect(),
+            trusted: true,
+            only: Some(vec![id("e")]),
+        },
+    ]
 }
 
 /// The place of an event's type in a list of all: a new type does not compile until it stands here,
@@ -148,6 +189,8 @@ fn kind(event: &Event) -> usize {
         Event::CancelRequested { .. } => 13,
         Event::TeardownStarted { .. } => 14,
         Event::RunFinished { .. } => 15,
+        Event::UndoRequested { .. } => 16,
+        Event::PlanReplaced { .. } => 17,
     }
 }
 
@@ -166,7 +209,7 @@ fn the_fixture_has_every_type_of_event() {
     let mut kinds: Vec<usize> = every_event().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..16).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..18).collect::<Vec<_>>());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod discovery;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod lease;
 pub mod manifest;
 pub mod object;
 pub mod patch;
@@ -23,4 +24,5 @@ pub mod waiting;
 pub use api::{ApplyMode, Kube, LogWindow, Selection};
 pub use discovery::Resource;
 pub use error::Subject;
+pub use lease::{Lease, LeaseSettings};
 pub use patch::{PatchMode, PatchType};

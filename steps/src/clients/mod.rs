@@ -20,6 +20,8 @@ pub struct Clients {
     target: Option<Target>,
     secrets: Secrets,
     kube: tokio::sync::OnceCell<kube::Kube>,
+    lease_settings: Option<kube::LeaseSettings>,
+    lease: std::sync::OnceLock<std::sync::Arc<kube::Lease>>,
     forwards: service::Forwards,
 }
 
@@ -32,7 +34,18 @@ impl Clients {
             target,
             secrets,
             kube: tokio::sync::OnceCell::new(),
+            lease_settings: None,
+            lease: std::sync::OnceLock::new(),
             forwards: service::Forwards::default(),
+        }
+    }
+
+    /// The same, but nothing is written to the cluster without this lease.
+    #[must_use]
+    pub fn fenced(self, lease: kube::LeaseSettings) -> Self {
+        Self {
+            lease_settings: Some(lease),
+            ..self
         }
     }
 }

@@ -258,6 +258,7 @@ impl KubeExec {
             stderr: true,
             ..AttachParams::default()
         };
+        kube.may_write().await?;
         let api: Api<Pod> = Api::namespaced(kube.client(), &self.params.namespace);
         let mut process = api
             .exec(pod, &self.params.argv, &attach)

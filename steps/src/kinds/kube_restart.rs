@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clients::kube::pods::{self, PodSummary};
 use crate::clients::kube::readiness::{Readiness, readiness};
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
-use crate::clients::kube::{Kube, Resource, Selection, object, trouble};
+use crate::clients::kube::{Kube, PatchMode, PatchType, Resource, Selection, object, trouble};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
@@ -20,6 +20,9 @@ use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 
 /// The annotation that carries the attempt's name from the template to every pod.
 const RESTARTED_BY: &str = "flowctl.dev/restarted-by";
+
+/// How often the mark is set anew because something else of the workload changed in between.
+const TRIES: usize = 5;
 
 /// Which workload.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -122,6 +125,41 @@ fn request(attempt: &str) -> Value {
 }
 
 impl KubeRestart {
+    /// Marks the template of the pods, if that was not done yet. Under the version that was seen, so that nothing that
+    /// others did in between is passed over.
+    async fn mark_pods(
+        &self,
+        kube: &Kube,
+        resource: &Resource,
+        mut workload: Value,
+        attempt: &str,
+    ) -> Result<(), StepError> {
+        let (namespace, name) = (
+            Some(self.params.namespace.as_str()),
+            self.params.name.as_str(),
+        );
+        let mode = PatchMode {
+            patch_type: PatchType::Merge,
+            manager: "flowctl",
+            dry_run: false,
+        };
+        let mut tries = TRIES;
+        while mark(&workload["spec"]["template"]) != attempt {
+            let version = object::resource_version(&workload);
+            let patch = PatchType::Merge.only_at(&request(attempt), version);
+            match kube.patch(resource, namespace, name, &patch, mode).await {
+                // Its status alone changes often.
+                Err(error) if error.code == "kube.changed_meanwhile" && tries > 0 => tries -= 1,
+                patched => return patched.map(drop),
+            }
+            workload = kube
+                .get(resource, namespace, name)
+                .await?
+                .ok_or_else(|| self.not_there())?;
+        }
+        Ok(())
+    }
+
     async fn restart(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let (namespace, name) = (
             Some(self.params.namespace.as_str()),
@@ -152,10 +190,7 @@ impl KubeRestart {
             ));
         }
         let attempt = cx.attempt.to_string();
-        if mark(&workload["spec"]["template"]) != attempt {
-            kube.merge(&resource, namespace, name, &request(&attempt))
-                .await?;
-        }
+        self.mark_pods(&kube, &resource, workload, &attempt).await?;
         let mut wait = Wait::begin(cx, self.params.within.duration());
         let waited = loop {
             let look = self.look(cx, &kube, &resource, &attempt).await;

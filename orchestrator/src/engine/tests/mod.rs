@@ -3,3 +3,5 @@
 mod examples;
 mod properties;
 mod simulation;
+mod taking_up;
+mod undoing;

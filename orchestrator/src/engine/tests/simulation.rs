@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::dag::Dag;
 use crate::engine::{
-    Command, Conditions, Frontier, Input, decide, reopened_by_resume, todo, todo_for,
+    Command, Conditions, Frontier, Input, Resume, decide, resumed, todo, todo_for,
 };
 
 /// A step that needs these others, all to succeed.
@@ -144,11 +144,21 @@ impl Simulation {
 
     /// Forgets all but the state, as a killed process does, and takes the run up again.
     pub(super) fn crash_and_resume(&mut self) {
-        let reopened = reopened_by_resume(&self.dag, &self.state);
-        self.fold(vec![Event::RunResumed {
-            jobs: self.state.jobs,
-            reopened,
-        }]);
+        self.resume(&Resume::default());
+    }
+
+    /// The same, as asked for.
+    pub(super) fn resume(&mut self, how: &Resume) {
+        let resumed = resumed(&self.dag, &self.state, &[], how);
+        self.fold(vec![resumed]);
+        self.frontier = Frontier::build(&self.dag, &self.state);
+        self.pending = todo(&self.dag, &self.state);
+        self.input(Input::Proceed);
+    }
+
+    /// Folds what someone asked for from outside, and takes the run up.
+    pub(super) fn ask(&mut self, event: Event) {
+        self.fold(vec![event]);
         self.frontier = Frontier::build(&self.dag, &self.state);
         self.pending = todo(&self.dag, &self.state);
         self.input(Input::Proceed);
@@ -256,6 +266,8 @@ fn line(event: &Event) -> String {
         Event::RunResumed { reopened, .. } => format!("resume {}", reopened.len()),
         Event::StepCheckpointed { step, .. } => format!("checkpoint {step}"),
         Event::StepRechecked { step, .. } => format!("recheck {step}"),
+        Event::UndoRequested { steps, .. } => format!("undo asked {}", steps.len()),
+        Event::PlanReplaced { .. } => "replan".to_owned(),
         Event::RunStarted { .. } => "run".to_owned(),
     }
 }

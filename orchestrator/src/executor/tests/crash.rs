@@ -11,6 +11,7 @@ use flowctl_workflows::plan::PlanStep;
 use serde_json::json;
 
 use super::scripted::{Silent, environment, plan, step, world};
+use crate::engine::Resume;
 use crate::executor::{Error, Executor};
 
 fn shapes(failing: u32) -> Vec<(&'static str, Vec<PlanStep>)> {
@@ -63,7 +64,7 @@ async fn run_with_fault(
                 .read(&run)
                 .map(|events| RunState::replay(&run, &events).unwrap());
             let executor = match stored {
-                Ok(state) => Executor::resume(env, state, None).await,
+                Ok(state) => Executor::resume(env, state, Resume::default(), None).await,
                 Err(_) => Executor::start(env, run, plan(steps), 8, vec![]).await,
             };
             match executor {

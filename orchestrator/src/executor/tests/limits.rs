@@ -8,6 +8,7 @@ use flowctl_workflows::result::ErrorClass;
 use serde_json::json;
 
 use super::scripted::{Silent, environment, plan, run, step, world};
+use crate::engine::Resume;
 use crate::executor::Executor;
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +104,7 @@ async fn a_cancel_is_prompt_and_a_second_one_leaves_the_run_to_be_resumed() {
     steer.await.unwrap();
     assert!(ended.abandoned);
     assert_eq!(ended.state.record("a").unwrap().state, StepState::Cancelled);
-    let resumed = Executor::resume(env, ended.state, None)
+    let resumed = Executor::resume(env, ended.state, Resume::default(), None)
         .await
         .unwrap()
         .run(&mut Silent)

@@ -185,6 +185,7 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
     use flowctl_workflows::RunId;
 
     use super::scripted::{Silent, environment};
+    use crate::engine::Resume;
     use crate::executor::Executor;
 
     for (probe_fails, attempts_of_a) in [(0, 1), (99, 2)] {
@@ -224,9 +225,10 @@ async fn a_resume_asks_the_platform_before_it_trusts_a_finished_step() {
                 outcome: RunOutcome::Failed
             }
         );
-        let resumed = Executor::resume(with_facts(probe_fails == 0), ended, None)
-            .await
-            .unwrap();
+        let resumed =
+            Executor::resume(with_facts(probe_fails == 0), ended, Resume::default(), None)
+                .await
+                .unwrap();
         let attempts = |step: &str| resumed.state().record(step).unwrap().attempts;
         assert_eq!(attempts("a"), 1);
         let waits = |step: &str| resumed.state().record(step).unwrap().state == StepState::Waiting;

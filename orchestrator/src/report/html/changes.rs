@@ -64,6 +64,7 @@ fn undone(touched: &[(&PlanStep, &StepRecord)]) -> Markup {
                                     td { (failure.message) " (" (failure.code) ")" }
                                 }
                                 UndoState::Running { attempt } => { td { strong { "begun, not ended" } } td { "try " (attempt) } }
+                                UndoState::Requested => { td { strong { "asked for, not begun" } } td {} }
                                 UndoState::None => {}
                             }
                         }

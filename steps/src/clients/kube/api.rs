@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::discovery::Resource;
 use super::error::{Subject, UNNAMED, classify, is_not_found};
+use super::lease::Fence;
 use crate::error::StepError;
 use flowctl_workflows::result::ErrorClass;
 
@@ -30,6 +31,7 @@ const PAGE: u32 = 500;
 #[derive(Clone)]
 pub struct Kube {
     client: ::kube::Client,
+    fence: Option<Arc<dyn Fence>>,
     resources: Arc<Mutex<HashMap<(String, String), Resource>>>,
 }
 
@@ -97,7 +99,28 @@ impl Kube {
     pub fn new(client: ::kube::Client) -> Self {
         Self {
             client,
+            fence: None,
             resources: Arc::default(),
+        }
+    }
+
+    /// The same cluster, but each write asks first.
+    #[must_use]
+    pub fn fenced(self, fence: Arc<dyn Fence>) -> Self {
+        Self {
+            fence: Some(fence),
+            ..self
+        }
+    }
+
+    /// Whether something may be written now, for writes that go through [`Kube::client`].
+    ///
+    /// # Errors
+    /// Of the fence.
+    pub async fn may_write(&self) -> Result<(), StepError> {
+        match &self.fence {
+            Some(fence) => fence.check().await,
+            None => Ok(()),
         }
     }
 
@@ -266,32 +289,6 @@ impl Kube {
         })
     }
 
-    /// Merges a patch into an object.
-    ///
-    /// # Errors
-    /// [`StepError`] by class.
-    pub async fn merge(
-        &self,
-        resource: &Resource,
-        namespace: Option<&str>,
-        name: &str,
-        patch: &Value,
-    ) -> Result<Value, StepError> {
-        let subject = subject("patch", resource, namespace, Some(name));
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let request = Request::new(resource.path(namespace));
-        let text = self
-            .send(
-                || request.patch(name, &params, &Patch::Merge(patch)),
-                &subject,
-            )
-            .await?;
-        present(text, &subject)
-    }
-
     /// Puts an object in the place of the one that is there.
     ///
     /// # Errors
@@ -402,6 +399,9 @@ impl Kube {
             let request = build().map_err(|error| {
                 StepError::permanent("kube.request", format!("could not {subject}: {error}"))
             })?;
+            if changes(&request) {
+                self.may_write().await?;
+            }
             let error = match tokio::time::timeout(CALL_DEADLINE, self.client.request_text(request))
                 .await
             {
@@ -424,6 +424,18 @@ impl Kube {
             }
         }
     }
+}
+
+/// Whether a request changes something in the cluster. One that only asks what would come of it does not, nor does a
+/// question of who may do what, which is a POST all the same.
+fn changes(request: &http::Request<Vec<u8>>) -> bool {
+    let uri = request.uri();
+    let asks = matches!(*request.method(), http::Method::GET | http::Method::HEAD)
+        || uri
+            .query()
+            .is_some_and(|query| query.contains("dryRun=All"))
+        || uri.path().starts_with("/apis/authorization.k8s.io/");
+    !asks
 }
 
 fn by_flowctl() -> PostParams {

@@ -1,12 +1,13 @@
 //! Connecting to the target's cluster, when it is first used. Never guesses a context.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::Config;
 use ::kube::config::{KubeConfigOptions, Kubeconfig};
 use flowctl_workflows::target::Kubernetes;
 
-use super::Kube;
+use super::{Kube, Lease};
 use crate::clients::Clients;
 use crate::error::StepError;
 
@@ -37,9 +38,36 @@ impl Clients {
                 StepError::permanent("kube.no_target", "the target names no Kubernetes cluster")
                     .help("add `kubernetes: {context: NAME}` to the target file")
             })?;
-            client(config(settings).await?)
+            let kube = client(config(settings).await?)?;
+            Ok(match &self.lease_settings {
+                Some(settings) => {
+                    let lease = Arc::new(Lease::new(kube.clone(), settings.clone()));
+                    // Made here once, since the cell around it is filled once.
+                    let lease = Arc::clone(self.lease.get_or_init(|| lease));
+                    kube.fenced(lease)
+                }
+                None => kube,
+            })
         };
         self.kube.get_or_try_init(connect).await.cloned()
+    }
+
+    /// The lease without which nothing is written, connected when first asked for; `None`: none is needed.
+    ///
+    /// # Errors
+    /// As for [`Clients::kube`].
+    pub async fn lease(&self) -> Result<Option<Arc<Lease>>, StepError> {
+        if self.lease_settings.is_none() {
+            return Ok(None);
+        }
+        self.kube().await?;
+        Ok(self.lease.get().map(Arc::clone))
+    }
+
+    /// The same, if the cluster was ever connected.
+    #[must_use]
+    pub fn known_lease(&self) -> Option<Arc<Lease>> {
+        self.lease.get().map(Arc::clone)
     }
 }
 
@@ -128,6 +156,7 @@ mod tests {
         let wrong = Kubernetes {
             kubeconfig: Some(path.clone()),
             context: "lab".into(),
+            ..Kubernetes::default()
         };
         let error = config(&wrong).await.unwrap_err();
         assert_eq!(error.code, "kube.kubeconfig");
@@ -139,6 +168,7 @@ mod tests {
         let right = Kubernetes {
             kubeconfig: Some(path),
             context: "stage".into(),
+            ..Kubernetes::default()
         };
         assert_eq!(
             config(&right).await.unwrap().default_namespace,

@@ -67,6 +67,7 @@ const SERVED: &[(&str, &[Served])] = &[
         "/apis/discovery.k8s.io/v1",
         &[("EndpointSlice", "endpointslices", true)],
     ),
+    ("/apis/coordination.k8s.io/v1", &[("Lease", "leases", true)]),
     (
         "/apis/helm.toolkit.fluxcd.io/v2",
         &[("HelmRelease", "helmreleases", true)],
@@ -92,7 +93,11 @@ impl FakeServer {
     }
 
     /// Keeps an object, whatever was there.
-    pub(crate) fn put(&self, object: Value) {
+    pub(crate) fn put(&self, mut object: Value) {
+        // Every object of a real server has one.
+        if object["metadata"]["resourceVersion"].is_null() {
+            object["metadata"]["resourceVersion"] = json!("1");
+        }
         let root = match object::api_version(&object) {
             version if version.contains('/') => format!("/apis/{version}"),
             version => format!("/api/{version}"),
@@ -200,6 +205,11 @@ impl FakeServer {
         }
         match call.method.as_str() {
             "GET" => world.read(call),
+            "DELETE"
+                if world.is_stale(&call.path, &call.body["preconditions"]["resourceVersion"]) =>
+            {
+                refusal(409, "Conflict", "the object has been modified")
+            }
             "DELETE" => match world.objects.remove(&call.path) {
                 Some(gone) => (200, gone),
                 None => refusal(404, "NotFound", "not found"),
@@ -210,6 +220,13 @@ impl FakeServer {
 }
 
 impl World {
+    /// Whether an object is there in another version than the one that is named, if one is.
+    fn is_stale(&self, path: &str, version: &Value) -> bool {
+        let former = self.objects.get(path);
+        version.is_string()
+            && former.is_some_and(|former| former["metadata"]["resourceVersion"] != *version)
+    }
+
     fn read(&self, call: &Call) -> (u16, Value) {
         if let Some(found) = self.objects.get(&call.path) {
             return (200, found.clone());
@@ -247,6 +264,12 @@ impl World {
         };
         let former = self.objects.get(&path).cloned();
         let kind = call.content_type.trim_start_matches("application/");
+        if call.method == "POST" && former.is_some() {
+            return refusal(409, "AlreadyExists", "already exists");
+        }
+        if call.method == "PUT" && self.is_stale(&path, &call.body["metadata"]["resourceVersion"]) {
+            return refusal(409, "Conflict", "the object has been modified");
+        }
         let mut object = match (&former, kind) {
             (None, "merge-patch+json" | "strategic-merge-patch+json" | "json-patch+json") => {
                 return refusal(404, "NotFound", "not found");

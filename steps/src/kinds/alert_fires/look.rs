@@ -85,6 +85,12 @@ impl Platform {
                 params.alert
             )));
         };
+        if let Some(text) = params.not_in(&rule.query) {
+            return Ok(Some(format!(
+                "the rule that is loaded for `{}` is another one: there is no `{text}` in {}",
+                params.alert, rule.query
+            )));
+        }
         self.metrics = self.prometheus.presence(cx, &rule.query).await?;
         self.rule = Some(rule.clone());
         let exempt = |metric: &Presence| {

@@ -41,6 +41,10 @@ pub struct Params {
     /// How often to look.
     #[serde(default = "half_a_second")]
     pub every: Span,
+    /// Texts that must stand in the expression that is loaded, blanks apart: a rule that was just applied takes a while to be
+    /// loaded, and until then Prometheus has the former one of that name.
+    #[serde(default)]
+    pub expression_has: Vec<String>,
     /// Metrics in its expression that need not exist, for example those of another version, behind an `or`.
     #[serde(default)]
     pub may_be_absent: Vec<String>,
@@ -100,6 +104,14 @@ impl Params {
             return Err("`since` has no meaning with `see: inactive`".to_owned());
         }
         Ok(())
+    }
+
+    /// The first text that does not stand in the expression of the rule that is loaded.
+    pub(super) fn not_in(&self, expression: &str) -> Option<&str> {
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        let expression = bare(expression);
+        let missing = |text: &&String| !expression.contains(&bare(text));
+        self.expression_has.iter().find(missing).map(String::as_str)
     }
 
     /// `since` as a moment; it may come out of another step's output, so it is known only now.

@@ -266,6 +266,21 @@ async fn a_rule_that_is_not_there_or_does_not_work_fails() {
 }
 
 #[tokio::test]
+async fn the_rule_of_an_earlier_time_is_another_one() {
+    let world = World::new();
+    let with = |text: &str| json!({"see": "inactive", "expression_has": ["queries", text]});
+    assert_eq!(world.run(with(">5")).await.0, Verdict::Pass);
+    let (verdict, reason, _) = world.run(with("> 7")).await;
+    assert_eq!(
+        (verdict, reason.as_str()),
+        (
+            Verdict::Fail,
+            "the rule that is loaded for `TooMany` is another one: there is no `> 7` in queries > 5"
+        )
+    );
+}
+
+#[tokio::test]
 async fn an_alert_that_does_not_fire_fails_and_shows_its_metric() {
     let (verdict, reason, _) = World::new().run(json!({"within": "0s"})).await;
     assert_eq!(

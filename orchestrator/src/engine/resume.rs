@@ -1,0 +1,192 @@
+//! What a resume opens again, and why. Pure: the plans, the state and what the probes saw come in, one event comes out.
+
+use std::collections::BTreeMap;
+
+use flowctl_state::event::{Event, ReopenReason};
+use flowctl_state::run_state::{RunState, StepRecord, StepState, UndoState};
+use flowctl_workflows::StepId;
+use flowctl_workflows::plan::{Plan, PlanStep};
+
+use crate::dag::Dag;
+
+/// How a run is taken up again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resume {
+    /// How many steps may run at once; `None`: as before.
+    pub jobs: Option<u32>,
+    /// Finished checkpoints are taken as they were left, without a probe.
+    pub trust: bool,
+    /// Only these run, also when they are done; what they need is taken as done.
+    pub only: Vec<StepId>,
+    /// These run again, with all that depends on them.
+    pub from: Vec<StepId>,
+    /// Steps whose definition, or what goes into it, has changed, and what differs.
+    pub changed: BTreeMap<StepId, Vec<String>>,
+}
+
+/// Why a run cannot go on with another plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What the step changed can only be put back by the definition that changed it.
+    #[error("`{step}` is not in the workflow any more, and what it changed is not put back")]
+    NotPutBack {
+        /// The step.
+        step: StepId,
+    },
+    /// An attempt can only be found again by the definition that began it.
+    #[error("`{step}` has changed, and an attempt of its former definition was under way")]
+    UnderWay {
+        /// The step.
+        step: StepId,
+    },
+}
+
+impl Resume {
+    /// Whether more than what did not succeed shall run.
+    #[must_use]
+    pub fn asks_for_more(&self) -> bool {
+        !(self.only.is_empty() && self.from.is_empty() && self.changed.is_empty())
+    }
+
+    /// What is opened whatever the probes say, in the plan's order.
+    fn named(&self, step: &PlanStep) -> Option<ReopenReason> {
+        if self
+            .only
+            .iter()
+            .chain(&self.from)
+            .any(|name| names(name, &step.id))
+        {
+            return Some(ReopenReason::Named);
+        }
+        let what = self.changed.get(&step.id)?.clone();
+        Some(ReopenReason::Changed { what })
+    }
+}
+
+/// Whether a name on the command line means this step: itself, or the `foreach` that it is an instance of.
+fn names(name: &StepId, step: &StepId) -> bool {
+    let id = step.as_str();
+    let base = id.split_once('[').map_or(id, |(base, _)| base);
+    name.as_str() == id || name.as_str() == base
+}
+
+/// Whether a run may go on with this plan in place of its own.
+///
+/// # Errors
+/// [`Refusal`], with the first step that is in the way.
+pub fn check_replacement(
+    state: &RunState,
+    plan: &Plan,
+    changed: &BTreeMap<StepId, Vec<String>>,
+) -> Result<(), Refusal> {
+    let pending: Vec<&StepId> = super::pending_undos(state).map(|step| &step.id).collect();
+    for (step, record) in state.steps() {
+        let gone = !plan.steps.iter().any(|other| other.id == step.id);
+        let step = &step.id;
+        if gone && pending.contains(&step) {
+            return Err(Refusal::NotPutBack { step: step.clone() });
+        }
+        let under_way = matches!(record.state, StepState::Running { .. });
+        if under_way && (gone || changed.contains_key(step)) {
+            return Err(Refusal::UnderWay { step: step.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Which steps run again whatever a probe of them would say, so that none is probed. With `only`, what they need is
+/// taken as done, so nothing is.
+#[must_use]
+pub fn is_forced(dag: &Dag, state: &RunState, resume: &Resume) -> Vec<bool> {
+    let mut forced = vec![!resume.only.is_empty() || resume.trust; dag.len()];
+    for (place, (step, record)) in state.steps().enumerate() {
+        let built_on = step.needs.iter().any(|need| forced[need.step as usize]);
+        forced[place] |= resume.named(step).is_some() || was_put_back(record) || built_on;
+    }
+    forced
+}
+
+/// The event that takes a run up again: what failed, was cancelled or was skipped is opened, what was asked for, what
+/// no longer holds or was put back, and what was built on one of these. What succeeded otherwise stays. `rechecked` are the events of
+/// the probes.
+#[must_use]
+pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume) -> Event {
+    let fallen: Vec<u32> = rechecked
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepRechecked {
+                step, holds: false, ..
+            } => state.place(step.as_str()),
+            _ => None,
+        })
+        .collect();
+    let only = !resume.only.is_empty();
+    let mut again = vec![false; dag.len()];
+    let (mut reopened, mut because) = (Vec::new(), Vec::new());
+    for (place, (step, record)) in (0u32..).zip(state.steps()) {
+        // Its own event has opened it: the probe's, or that of its undo.
+        if fallen.contains(&place) || !only && was_put_back(record) {
+            again[place as usize] = true;
+            continue;
+        }
+        let reason = match resume.named(step) {
+            Some(reason) => Some(reason),
+            None if only => teardown(step, record),
+            None => built_on(dag, step, &again).or_else(|| unfinished(step, record)),
+        };
+        let Some(reason) = reason else { continue };
+        again[place as usize] = matches!(
+            reason,
+            ReopenReason::Named | ReopenReason::Changed { .. } | ReopenReason::After { .. }
+        );
+        if may_open(record, &reason) {
+            reopened.push(step.id.clone());
+            because.push(reason);
+        }
+    }
+    Event::RunResumed {
+        jobs: resume.jobs.unwrap_or(state.jobs),
+        reopened,
+        because,
+        trusted: resume.trust,
+        only: only.then(|| resume.only.clone()),
+    }
+}
+
+/// What waits is open already. An attempt that was under way is taken up, unless what it was built on runs again.
+fn may_open(record: &StepRecord, reason: &ReopenReason) -> bool {
+    match &record.state {
+        StepState::Waiting => false,
+        StepState::Running { .. } | StepState::Backoff { .. } => {
+            matches!(reason, ReopenReason::After { .. })
+        }
+        StepState::Succeeded | StepState::Failed | StepState::Skipped(_) | StepState::Cancelled => {
+            true
+        }
+    }
+}
+
+fn was_put_back(record: &StepRecord) -> bool {
+    record.state == StepState::Waiting && matches!(record.undo, UndoState::Done { .. })
+}
+
+fn built_on(dag: &Dag, step: &PlanStep, again: &[bool]) -> Option<ReopenReason> {
+    let need = step.needs.iter().find(|need| again[need.step as usize])?;
+    Some(ReopenReason::After {
+        step: dag.step(need.step).id.clone(),
+    })
+}
+
+fn unfinished(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
+    match &record.state {
+        StepState::Failed => Some(ReopenReason::Failed),
+        StepState::Cancelled => Some(ReopenReason::Cancelled),
+        StepState::Skipped(_) => Some(ReopenReason::Skipped),
+        StepState::Succeeded => teardown(step, record),
+        StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. } => None,
+    }
+}
+
+fn teardown(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
+    (step.teardown && record.state.outcome().is_some()).then_some(ReopenReason::Teardown)
+}
