@@ -80,9 +80,9 @@ pub(super) fn apply(
     let mut conflicts = Vec::new();
     for (pointer, value) in &leaves {
         let here = live.pointer(pointer);
-        let others = owners.get(pointer).into_iter().flatten();
+        let mut others = owners.get(pointer).into_iter().flatten();
         if let (Some(other), true) = (
-            others.filter(|other| *other != manager).next(),
+            others.find(|other| *other != manager),
             here.is_some_and(|here| here != value),
         ) {
             conflicts.push(Conflict {

@@ -95,7 +95,7 @@ fn about_the_server(world: &World, statement: &Statement<'_>) -> Option<Done> {
         });
     }
     if statement
-        .is(r#"SELECT count\(\*\) FROM jmx.current."java.lang:type=runtime""#)
+        .is(r#"SELECT count\(node\) FROM jmx.current."java.lang:type=runtime""#)
         .is_some()
     {
         return Some(count(nodes.len() as u64));
