@@ -94,11 +94,14 @@ fn about_the_server(world: &World, statement: &Statement<'_>) -> Option<Done> {
             ..Done::default()
         });
     }
-    if statement
-        .is(r#"SELECT count\(node\) FROM jmx.current."java.lang:type=runtime""#)
-        .is_some()
-    {
-        return Some(count(nodes.len() as u64));
+    let both = r#"SELECT count\(node\), \(SELECT count\(\*\) FROM system.runtime.nodes WHERE state = 'active'\) FROM jmx.current."java.lang:type=runtime""#;
+    if statement.is(both).is_some() {
+        let all = json!(nodes.len());
+        return Some(Done {
+            columns: columns(&[("answering", "bigint"), ("active", "bigint")]),
+            rows: vec![vec![all.clone(), all]],
+            ..Done::default()
+        });
     }
     let jvm = r#"SELECT r.node, n.coordinator, (.*) FROM jmx.current."java.lang:type=runtime" r JOIN system.runtime.nodes n ON n.node_id = r.node WHERE n.state = 'active'"#;
     if let Some(found) = statement.is(jvm) {
