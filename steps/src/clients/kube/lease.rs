@@ -3,7 +3,7 @@
 //! It is taken when a run starts, renewed while it goes on, and given back at its end. Before each write [`Fence::check`]
 //! asks whether the last renewal is so recent that nobody can have taken it since, by the monotonic and the wall clock
 //! both; in doubt (the process was paused, the network was away) it asks the cluster. Who has lost it writes nothing
-//! more. What is decided stands in [`standing`], which is pure.
+//! more. What is decided stands in `standing`, which is pure.
 
 mod standing;
 

@@ -1,7 +1,7 @@
 //! The doubles of a rehearsal: a cluster, a coordinator, an object store and their monitoring in this process, which speak
 //! the real ones' protocols on loopback, so that the same clients and step kinds run against them as against a platform.
 //!
-//! They are one [`world::World`] with state, not a list of answers: a release makes pods, the pods make a coordinator, a
+//! They are one `World` with state, not a list of answers: a release makes pods, the pods make a coordinator, a
 //! statement makes a table that the next one counts. What they do not know they refuse, and say so: a rehearsal never
 //! makes up a success. `tests/contract/` holds them to the real services' behaviour.
 
