@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod check;
 pub mod codec;
+pub mod crash;
 pub mod directory;
 mod disk;
 pub mod error;

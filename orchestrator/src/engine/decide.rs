@@ -1,5 +1,6 @@
 //! From something that happened to the events that record it and what follows from it.
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::{Event, RunOutcome, SkipReason};
 use flowctl_state::run_state::{Phase, RunState, StepState};
 use flowctl_workflows::StepId;
@@ -251,6 +252,9 @@ impl Draft<'_> {
 
     /// One undo after the other, in reverse order; then `finally:`.
     fn next_undo(&mut self) {
+        if crash::is(Mutant::UndoForwards) {
+            self.frontier.undos.sort_unstable_by(|a, b| b.cmp(a));
+        }
         match self.frontier.undos.pop() {
             Some(step) => self.start_undo(step, 1),
             None => self.frontier.release_teardown(self.dag),

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::RunOutcome;
 use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::plan::{PlanStep, Role};
@@ -222,7 +223,8 @@ impl Frontier {
         let due = match self.phase {
             Phase::Running => !step.teardown,
             Phase::TearingDown { .. } => {
-                step.teardown && self.undos.is_empty() && self.undoing.is_none()
+                let put_back = self.undos.is_empty() && self.undoing.is_none();
+                step.teardown && (put_back || crash::is(Mutant::FinallyBeforeUndos))
             }
             Phase::Finished { .. } => false,
         };

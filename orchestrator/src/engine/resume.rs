@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::{Event, ReopenReason};
 use flowctl_state::run_state::{RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::StepId;
@@ -182,6 +183,7 @@ fn unfinished(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
         StepState::Failed => Some(ReopenReason::Failed),
         StepState::Cancelled => Some(ReopenReason::Cancelled),
         StepState::Skipped(_) => Some(ReopenReason::Skipped),
+        StepState::Succeeded if crash::is(Mutant::RerunFinished) => Some(ReopenReason::Named),
         StepState::Succeeded => teardown(step, record),
         StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. } => None,
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_steps::context::{AttemptName, Sink};
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{Output, StepContext, StepError, Undone};
@@ -144,7 +145,10 @@ impl Executor {
             attempt: AttemptName {
                 run: self.state.run.clone(),
                 step: spec.id.clone(),
-                attempt,
+                attempt: match crash::is(Mutant::RenameEffect) {
+                    true => attempt + 100 * self.state.resumes,
+                    false => attempt,
+                },
             },
             left: self.left(step, handle.as_ref()),
             handle,
