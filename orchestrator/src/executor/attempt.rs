@@ -169,7 +169,8 @@ impl Executor {
     /// What an attempt before this one wrote down and nobody took back.
     fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
         let written = self.state.step(step).handle.as_deref();
-        written.filter(|_| own.is_none()).cloned()
+        let forgotten = crash::is(Mutant::ForgetHandle);
+        written.filter(|_| own.is_none() && !forgotten).cloned()
     }
 }
 

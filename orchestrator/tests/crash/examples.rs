@@ -1,7 +1,7 @@
 //! Plain examples of what happens in which order and how often: wrong in the same way with and without a death is
 //! wrong all the same.
 
-use crate::flowctl::{Effects, Place};
+use crate::flowctl::{Effects, Place, binary};
 use crate::shape::Shape;
 
 fn effects(shape: Shape, failing: u32, mutant: Option<&str>) -> Effects {
@@ -70,7 +70,7 @@ fn this_build_can_be_stopped() {
     for name in ["FLOWCTL_CRASH_AT", "FLOWCTL_MUTANT"] {
         let found = std::process::Command::new("grep")
             .args(["--text", "--quiet", "--fixed-strings", name])
-            .arg(env!("CARGO_BIN_EXE_flowctl"))
+            .arg(binary())
             .status()
             .expect("grep starts");
         assert_eq!(found.code(), Some(0), "{name} is not in the program");

@@ -10,6 +10,12 @@ use serde_json::Value;
 
 use crate::shape::{ORIGINAL, Shape};
 
+/// The binary that cargo built with this test, or a copy of it that the environment names.
+pub(crate) fn binary() -> PathBuf {
+    let named = std::env::var_os("FLOWCTL_TEST_BINARY").map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_flowctl")))
+}
+
 /// A workflow, its state and its world.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
@@ -69,7 +75,8 @@ impl Place {
         // A mutant may wait forever for what it forgot.
         let mut command = Command::new("timeout");
         command
-            .args(["-s", "KILL", "60", env!("CARGO_BIN_EXE_flowctl")])
+            .args(["-s", "KILL", "60"])
+            .arg(binary())
             .args(arguments)
             .args(["--output", "jsonl"])
             .current_dir(self.directory.path())

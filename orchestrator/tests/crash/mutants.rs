@@ -15,6 +15,8 @@ struct Mutant {
     shape: Shape,
     failing: u32,
     seen_by: Part,
+    /// It shows only where an effect and its record meet.
+    at_effects: bool,
 }
 
 const fn mutant(name: &'static str, shape: Shape, failing: u32, seen_by: Part) -> Mutant {
@@ -23,16 +25,24 @@ const fn mutant(name: &'static str, shape: Shape, failing: u32, seen_by: Part) -
         shape,
         failing,
         seen_by,
+        at_effects: false,
+    }
+}
+
+const fn at_effects(mutant: Mutant) -> Mutant {
+    Mutant {
+        at_effects: true,
+        ..mutant
     }
 }
 
 /// The names are those of `flowctl_state::crash::Mutant`.
 const MUTANTS: &[Mutant] = &[
-    mutant("ActBeforePersist", Shape::Chain, 0, Part::Record),
+    at_effects(mutant("ActBeforePersist", Shape::Chain, 0, Part::Record)),
     mutant("ShowBeforePersist", Shape::Chain, 0, Part::Record),
     mutant("DropFlush", Shape::Chain, 0, Part::Record),
-    mutant("ChangeBeforeOriginal", Shape::Undo, 0, Part::Record),
-    mutant("ForgetHandle", Shape::Undo, 0, Part::Same),
+    at_effects(mutant("ChangeBeforeOriginal", Shape::Undo, 0, Part::Record)),
+    at_effects(mutant("ForgetHandle", Shape::Undo, 0, Part::Same)),
     mutant("RenameEffect", Shape::Chain, 0, Part::Same),
     mutant("RerunFinished", Shape::Chain, 0, Part::Same),
     mutant("ForgetTries", Shape::Undo, 0, Part::Same),
@@ -74,11 +84,35 @@ impl Seen {
     }
 }
 
+/// Where the mutant is killed: everywhere, or at some points spread over the run, or around its first effects.
+fn deaths(mutant: &Mutant, undisturbed: &Undisturbed) -> Vec<u64> {
+    let points = &undisturbed.points;
+    let count = points.len() as u64;
+    if all() {
+        return (1..=count).collect();
+    }
+    if !mutant.at_effects {
+        let stride = count.div_ceil(TRIES);
+        return (1..=count).filter(|at| at % stride == 0).collect();
+    }
+    let effects = (1..)
+        .zip(points)
+        .filter(|(_, point)| *point == "EffectDone")
+        .take(2);
+    // An append has four points and an effect two.
+    effects
+        .flat_map(|(at, _)| (0..6).map(move |back| at - back))
+        .collect()
+}
+
+/// The beginning of a long text.
+fn shown(text: &str) -> &str {
+    text.split(" [").next().unwrap_or(text)
+}
+
 fn killed(mutant: &Mutant, undisturbed: &Undisturbed) -> Seen {
-    let count = undisturbed.points.len() as u64;
-    let stride = if all() { 1 } else { count.div_ceil(TRIES) };
     let mut seen = Seen::default();
-    for at in (1..=count).step_by(usize::try_from(stride).expect("a small number")) {
+    for at in deaths(mutant, undisturbed) {
         if !all() && seen.is_seen_by(mutant.seen_by) {
             break;
         }
@@ -111,7 +145,7 @@ fn each_mutant_is_seen() {
             seen.by[0],
             seen.by[1],
             seen.by[2],
-            seen.first.as_deref().unwrap_or("")
+            seen.first.as_deref().map_or("", shown)
         );
         if !seen.is_seen_by(mutant.seen_by) {
             unseen
