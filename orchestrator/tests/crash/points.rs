@@ -108,69 +108,76 @@ pub(crate) fn stopped(
     (died, findings)
 }
 
-/// One row of work: the points at which a run is to die.
+/// A run that is to die.
 struct Job {
     row: usize,
     deaths: Vec<u64>,
 }
 
+type Row = (Shape, u32, Undisturbed);
+
 #[test]
 fn whatever_point_it_dies_at_the_run_comes_to_the_same() {
-    let mut table = Table::default();
-    let mut rows = Vec::new();
-    let mut jobs = Vec::new();
+    let rows: Vec<Row> = SHAPES
+        .into_iter()
+        .flat_map(|shape| (0..=2).map(move |failing| (shape, failing)))
+        .map(|(shape, failing)| (shape, failing, undisturbed(shape, failing)))
+        .collect();
     let mut chance = StdRng::seed_from_u64(SEED);
-    for shape in SHAPES {
-        for failing in 0..=2 {
-            let undisturbed = undisturbed(shape, failing);
-            let count = undisturbed.points.len() as u64;
-            table.add(shape, failing, count);
-            let row = rows.len();
-            rows.push((shape, failing, undisturbed));
-            let job = |deaths| Job { row, deaths };
-            if all() {
-                jobs.extend((1..=count).map(|at| job(vec![at])));
-                // A resume has fewer points than a whole run; one that does not come to its point ends well.
-                jobs.extend(
-                    (1..=count).map(|at| job(vec![at, chance.random_range(1..=count / 2)])),
-                );
-            } else {
-                for _ in 0..SAMPLE {
-                    let at = chance.random_range(1..=count);
-                    jobs.push(job(vec![at]));
-                }
-                jobs.push(job(vec![
-                    chance.random_range(1..=count),
-                    chance.random_range(1..=count / 2),
-                ]));
-            }
+    let (mut once, mut twice) = (Vec::new(), Vec::new());
+    for (row, (_, _, undisturbed)) in rows.iter().enumerate() {
+        let count = undisturbed.points.len() as u64;
+        let sample = |chance: &mut StdRng, size: usize| match all() {
+            true => (1..=count).collect(),
+            false => (0..size)
+                .map(|_| chance.random_range(1..=count))
+                .collect::<Vec<u64>>(),
+        };
+        for at in sample(&mut chance, SAMPLE) {
+            let deaths = vec![at];
+            once.push(Job { row, deaths });
+        }
+        for at in sample(&mut chance, 1) {
+            // A resume has fewer points than a whole run; one that does not come to its point ends well.
+            let deaths = vec![at, chance.random_range(1..=count / 2)];
+            twice.push(Job { row, deaths });
         }
     }
-    let table = Mutex::new(table);
-    let amiss = Mutex::new(Vec::new());
-    on_all_cores(&jobs, |job| {
-        let (shape, failing, undisturbed) = &rows[job.row];
-        let (died, findings) = stopped(*shape, *failing, &job.deaths, undisturbed, None);
-        let mut table = table.lock().expect("the table");
-        table.count(job.row, died, findings.0.is_empty());
-        if !findings.0.is_empty() {
-            let text = format!(
-                "{}, {failing} failing, dead at {:?}:\n{findings}",
-                shape.name(),
-                job.deaths
-            );
-            println!("{text}");
-            amiss.lock().expect("the list").push(text);
-        }
-    });
-    table.into_inner().expect("the table").publish(all());
-    let amiss = amiss.into_inner().expect("the list");
+    let mut amiss = killed("crash points", &rows, &once);
+    amiss.extend(killed("crash points, and the resume killed", &rows, &twice));
     assert!(
         amiss.is_empty(),
         "{} runs were not the same:\n{}",
         amiss.len(),
         amiss.concat()
     );
+}
+
+/// Does these jobs, publishes their table and returns what was amiss.
+fn killed(title: &str, rows: &[Row], jobs: &[Job]) -> Vec<String> {
+    let mut table = Table::default();
+    for (row, (shape, failing, undisturbed)) in rows.iter().enumerate() {
+        let runs = jobs.iter().filter(|job| job.row == row).count();
+        table.add(*shape, *failing, undisturbed.points.len(), runs);
+    }
+    let table = Mutex::new(table);
+    let amiss = Mutex::new(Vec::new());
+    on_all_cores(jobs, |job| {
+        let (shape, failing, undisturbed) = &rows[job.row];
+        let (died, findings) = stopped(*shape, *failing, &job.deaths, undisturbed, None);
+        let same = findings.0.is_empty();
+        table.lock().expect("the table").count(job.row, died, same);
+        if !same {
+            let shape = shape.name();
+            let deaths = &job.deaths;
+            let text = format!("{shape}, {failing} failing, dead at {deaths:?}:\n{findings}");
+            println!("{text}");
+            amiss.lock().expect("the list").push(text);
+        }
+    });
+    let table = table.into_inner().expect("the table");
+    table.publish(title, all());
+    amiss.into_inner().expect("the list")
 }
 
 /// Does all the work, in no order.
