@@ -21,3 +21,5 @@ pub mod progress;
 pub mod report;
 pub mod server;
 pub mod view;
+#[cfg(feature = "crash-points")]
+mod world;

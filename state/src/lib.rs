@@ -7,6 +7,7 @@ pub mod chain;
 pub mod check;
 pub mod codec;
 mod compact;
+pub mod crash;
 pub mod directory;
 mod disk;
 pub mod error;

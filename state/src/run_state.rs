@@ -12,6 +12,7 @@ use flowctl_workflows::{RunId, StepId};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::crash::{self, Mutant};
 use crate::event::{Envelope, Epoch, Event, RunOutcome, Seq, SkipReason};
 
 /// An event that does not fit what went before.
@@ -353,6 +354,13 @@ impl RunState {
                 for place in self.find_all(envelope, reopened)? {
                     self.steps[place].reopen();
                 }
+                if crash::is(Mutant::ForgetTries) {
+                    self.steps.iter_mut().for_each(|step| step.tries = 0);
+                }
+                if crash::is(Mutant::ForgetUndo) {
+                    let undos = self.steps.iter_mut().map(|step| &mut step.undo);
+                    undos.for_each(|undo| *undo = UndoState::None);
+                }
                 self.jobs = *jobs;
                 self.only
                     .clone_from(only.as_ref().unwrap_or(&self.only_at_start));
@@ -467,7 +475,7 @@ impl StepRecord {
                 };
                 self.undo = UndoState::None;
                 self.attempts += 1;
-                self.tries += 1;
+                self.tries += 1 + u32::from(crash::is(Mutant::CountTriesTwice));
                 self.started.get_or_insert(at);
                 self.finished = None;
             }

@@ -19,6 +19,7 @@ use flowctl_workflows::RunId;
 
 use crate::chain::{Head, Heads, seal_all};
 use crate::codec;
+use crate::crash::{self, Mutant, Point};
 use crate::disk::DiskFiles;
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, Seq};
@@ -111,15 +112,25 @@ impl SledLog {
 
     /// Applies a batch of changes, all or nothing, and returns when they are durable.
     fn store(&self, batch: sled::Batch) -> Result<(), LogError> {
+        crash::reached(Point::Asked);
         if !self.written.swap(true, Ordering::Relaxed) {
             unsettle(&self.path)?;
         }
         let flushed = catch_unwind(AssertUnwindSafe(|| {
             self.store.apply_batch(batch)?;
+            crash::reached(Point::Applied);
+            if crash::is(Mutant::DropFlush) {
+                return Ok(0);
+            }
             self.store.flush()
         }));
         match flushed {
-            Ok(Ok(_)) => self.files.sync(),
+            Ok(Ok(_)) => {
+                crash::reached(Point::Flushed);
+                self.files.sync()?;
+                crash::reached(Point::Durable);
+                Ok(())
+            }
             Ok(Err(error)) => Err(from_sled("write", &self.path, error)),
             Err(_) => Err(LogError::Store {
                 path: self.path.clone(),

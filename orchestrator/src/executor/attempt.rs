@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_steps::context::{AttemptName, Sink};
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{Output, StepContext, StepError, Undone};
@@ -58,6 +59,11 @@ impl Executor {
                     for finding in &mut output.findings {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
+                        // What an expectation says of the output rests on whatever the attempt kept.
+                        if finding.evidence.is_empty() {
+                            finding.evidence =
+                                evidence.iter().map(|kept| kept.sha256.clone()).collect();
+                        }
                     }
                     let findings = match rehearsal {
                         true => output
@@ -144,7 +150,10 @@ impl Executor {
             attempt: AttemptName {
                 run: self.state.run.clone(),
                 step: spec.id.clone(),
-                attempt,
+                attempt: match crash::is(Mutant::RenameEffect) {
+                    true => attempt + 100 * self.state.resumes,
+                    false => attempt,
+                },
             },
             left: self.left(step, handle.as_ref()),
             handle,
@@ -165,7 +174,8 @@ impl Executor {
     /// What an attempt before this one wrote down and nobody took back.
     fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
         let written = self.state.step(step).handle.as_deref();
-        written.filter(|_| own.is_none()).cloned()
+        let forgotten = crash::is(Mutant::ForgetHandle);
+        written.filter(|_| own.is_none() && !forgotten).cloned()
     }
 }
 

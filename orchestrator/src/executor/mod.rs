@@ -11,6 +11,7 @@ mod fit;
 mod handle;
 mod live;
 mod message;
+mod mutant;
 mod prepare;
 mod recheck;
 mod scope;
@@ -343,6 +344,7 @@ impl Executor {
         }
         loop {
             if !events.is_empty() {
+                self.too_early(&events, reporter)?;
                 let envelopes = self.persist(std::mem::take(&mut events)).await?;
                 for envelope in &envelopes {
                     reporter.on(envelope, &self.state, &self.live);

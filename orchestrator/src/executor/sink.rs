@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_steps::context::Stream;
 use flowctl_steps::secret::Secrets;
@@ -68,6 +69,9 @@ impl Sink for LoopSink {
             handle,
             stored,
         });
+        if crash::is(Mutant::ChangeBeforeOriginal) {
+            return Ok(());
+        }
         durable.await.map_err(|_| {
             StepError::new(
                 flowctl_workflows::result::ErrorClass::Lost,
