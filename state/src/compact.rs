@@ -2,7 +2,7 @@
 //!
 //! The store gives room back to itself, but not to the file system: after a removal its file is as long
 //! as before. And a removal of many records at once is the one change in which a power cut can catch
-//! sled (`docs/decisions/0010-power-loss.md`). So what stays is copied, and the copy takes the log's
+//! sled (`docs/decisions/0011-power-loss.md`). So what stays is copied, and the copy takes the log's
 //! place. Owns the copy, and when it is worth the work.
 
 use std::ops::ControlFlow;

@@ -2,7 +2,7 @@
 //!
 //! When sled opens such a store it notes in `snap.NUMBER` what it has read, and then overwrites parts of
 //! its file that the note says are free, without waiting for the note's name to be durable; a power cut
-//! in between leaves a store without its end (`docs/decisions/0010-power-loss.md`). It also takes a note
+//! in between leaves a store without its end (`docs/decisions/0011-power-loss.md`). It also takes a note
 //! that it had not finished for one that is damaged. So it does all this to a copy, which takes the
 //! store's place when it is durable. Owns the copy and the mark `settled`, which says that nothing was
 //! written since: then sled finds its note and changes nothing.
