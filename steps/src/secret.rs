@@ -1,12 +1,21 @@
 //! Secrets: named in workflows and targets, resolved at the last moment, never shown.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::StepError;
+
+mod blotter;
+mod forms;
+mod seal;
+mod view;
+
+pub(crate) use blotter::{Blotter, blotted, merged};
 
 /// A secret's value. It prints as `***` and does not serialize.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,6 +75,7 @@ impl Text {
 #[derive(Clone, Default)]
 pub struct Secrets {
     values: Arc<HashMap<String, Secret>>,
+    blotter: Arc<Blotter>,
 }
 
 impl fmt::Debug for Secrets {
@@ -78,7 +88,15 @@ impl Secrets {
     /// The secrets of a run.
     #[must_use]
     pub fn new(values: HashMap<String, Secret>) -> Self {
+        Self::with_nameless(values, &[])
+    }
+
+    /// The secrets of a run, and more that are only blotted out: no step can ask for them.
+    #[must_use]
+    pub fn with_nameless(values: HashMap<String, Secret>, nameless: &[Secret]) -> Self {
+        let all = values.values().chain(nameless).map(Secret::reveal);
         Self {
+            blotter: Arc::new(Blotter::new(all)),
             values: Arc::new(values),
         }
     }
@@ -99,24 +117,58 @@ impl Secrets {
         self.values.keys().map(String::as_str)
     }
 
-    /// The same text with every secret's value replaced by `***`. Values shorter than four characters are
-    /// left, since they would blot out half of every text.
+    /// The same text with `***` in the place of every secret, plain, encoded or cut. Values shorter than four
+    /// characters are left, since they would blot out half of every text.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<&str> = self
-            .values
-            .values()
-            .map(Secret::reveal)
-            .filter(|value| value.len() >= 4)
-            .collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let mut text = text.to_owned();
-        for value in values {
-            if text.contains(value) {
-                text = text.replace(value, "***");
-            }
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
+    }
+
+    /// The same for what need not be text.
+    #[must_use]
+    pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        self.blotter.blot(bytes)
+    }
+
+    /// The same for what was cut off at its end: the beginning of a secret there goes too.
+    #[must_use]
+    pub fn redact_cut(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut found = self.blotter.find(bytes);
+        found.extend(self.blotter.beginning_at_end(bytes));
+        blotted(bytes, &merged(bytes, found), 0..bytes.len())
+    }
+
+    /// The same for every text in a value: names of fields too, and numbers that read like a secret.
+    pub fn redact_value(&self, value: &mut Value) {
+        if self.blotter.is_empty() {
+            return;
         }
-        text
+        match value {
+            Value::String(text) => *text = self.redact(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                if self.redact(&text) != text {
+                    *value = Value::from("***");
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_value(item)),
+            Value::Object(fields) => {
+                fields
+                    .values_mut()
+                    .for_each(|field| self.redact_value(field));
+                if fields.keys().any(|name| self.redact(name) != *name) {
+                    *fields = std::mem::take(fields)
+                        .into_iter()
+                        .map(|(name, field)| (self.redact(&name), field))
+                        .collect();
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    pub(crate) fn blotter(&self) -> &Arc<Blotter> {
+        &self.blotter
     }
 }
 
@@ -148,5 +200,19 @@ mod tests {
     #[test]
     fn an_unknown_secret_is_named() {
         assert!(secrets().get("NOPE").unwrap_err().message.contains("NOPE"));
+    }
+
+    #[test]
+    fn names_and_numbers_of_an_output_are_redacted_too() {
+        let secrets = Secrets::new(HashMap::from([
+            ("PIN".to_owned(), Secret::new("48151623")),
+            ("KEY".to_owned(), Secret::new("hunter2")),
+        ]));
+        let mut value = serde_json::json!({"hunter2": 1, "pin": 48_151_623, "list": ["a hunter2", 4815, true, null]});
+        secrets.redact_value(&mut value);
+        assert_eq!(
+            value,
+            serde_json::json!({"***": 1, "pin": "***", "list": ["a ***", 4815, true, null]})
+        );
     }
 }

@@ -23,7 +23,7 @@ use super::doubles::{self, Doubles};
 use super::error::Error;
 use super::exit_code::ExitCode;
 use super::output::{self, StreamFormat};
-use super::{lease, prepare, summary, target};
+use super::{lease, log, prepare, summary, target};
 use crate::config;
 use crate::executor::{Environment, Executor, Handle, Live, Reporter};
 use crate::progress::{self, Look, Several};
@@ -80,6 +80,7 @@ pub(super) async fn environment(
         }
         target => {
             let (secrets, problems) = target::secrets(target.as_ref(), &named).await;
+            log::hide(&secrets);
             (target, None, secrets, problems)
         }
     };

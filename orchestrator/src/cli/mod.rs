@@ -21,6 +21,7 @@ mod graph;
 mod init;
 mod kinds;
 mod lease;
+mod log;
 mod logs;
 pub mod output;
 mod prepare;
@@ -102,7 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
-    start_log(&config);
+    log::start(&config);
     say_when_panicking();
     let cx = Cx {
         config,
@@ -162,21 +163,6 @@ fn show(cx: &Cx, error: &Error) {
     if let Some(help) = error.help() {
         output::note(&format!("help: {help}"));
     }
-}
-
-/// flowctl's own log lines, for those who look for a fault in it.
-fn start_log(config: &Config) {
-    let filter = config
-        .log
-        .clone()
-        .unwrap_or_else(|| "flowctl=warn,flowctl_state=warn,flowctl_steps=warn".to_owned());
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
-    // Only a second start in the same process could fail, and then the first goes on.
-    drop(started);
 }
 
 fn say_when_panicking() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use flowctl_steps::clients::Clients;
-use flowctl_steps::clients::kube::Resource;
+use flowctl_steps::clients::kube::{Resource, credentials};
 use flowctl_steps::secret::{Secret, Secrets};
 use flowctl_workflows::diagnostic::suggest;
 use flowctl_workflows::plan::Plan;
@@ -16,7 +16,7 @@ use flowctl_workflows::{Lookup, TargetFile, Workflow, load_target};
 use serde_json::Value;
 
 use super::error::Error;
-use super::{Cx, doubles};
+use super::{Cx, doubles, log};
 use crate::config;
 
 /// Where targets are looked for.
@@ -141,6 +141,10 @@ fn mentions(text: &str) -> bool {
 pub(super) async fn secrets(target: Option<&Target>, named: &[String]) -> (Secrets, Vec<String>) {
     let mut values = HashMap::new();
     let mut problems = Vec::new();
+    let kubernetes = target.and_then(|target| target.kubernetes.as_ref());
+    let nameless = kubernetes.map(credentials).unwrap_or_default();
+    // The cluster is asked for secrets before they are known.
+    log::hide(&Secrets::with_nameless(HashMap::new(), &nameless));
     for (name, source) in target.iter().flat_map(|target| &target.secrets) {
         match read(target, source).await {
             Ok(value) => {
@@ -154,7 +158,7 @@ pub(super) async fn secrets(target: Option<&Target>, named: &[String]) -> (Secre
             values.insert(name.clone(), Secret::new(value));
         }
     }
-    (Secrets::new(values), problems)
+    (Secrets::with_nameless(values, &nameless), problems)
 }
 
 /// The names in every `{secret: NAME}` of a value.

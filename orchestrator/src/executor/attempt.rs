@@ -31,6 +31,7 @@ impl Executor {
         cancel: CancellationToken,
     ) {
         let prepared = Prepared::new(&self.environment, &self.state, step);
+        let (prepared, handle) = self.unsealed(step, prepared, handle);
         let sender = self.sender.clone();
         let (cx, sink) = self.context(step, attempt, handle, cancel, &prepared);
         let rehearsal = self.state.plan.is_rehearsal();
@@ -55,7 +56,7 @@ impl Executor {
             let secrets = &cx.secrets;
             let input = match result {
                 Ok(mut output) => {
-                    redact_value(secrets, &mut output.value);
+                    secrets.redact_value(&mut output.value);
                     for finding in &mut output.findings {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
@@ -63,6 +64,9 @@ impl Executor {
                         if finding.evidence.is_empty() {
                             finding.evidence =
                                 evidence.iter().map(|kept| kept.sha256.clone()).collect();
+                        }
+                        for number in &mut finding.numbers {
+                            number.name = secrets.redact(&number.name);
                         }
                     }
                     let findings = match rehearsal {
@@ -103,6 +107,7 @@ impl Executor {
         let prepared = Prepared::undo(&self.environment, &self.state, step);
         let sender = self.sender.clone();
         let handle = self.state.step(step).handle.as_deref().cloned();
+        let (prepared, handle) = self.unsealed(step, prepared, handle);
         let (cx, _) = self.context(step, attempt, handle, cancel, &prepared);
         tokio::spawn(async move {
             let result = match (prepared, cx.sleep(wait).await) {
@@ -174,8 +179,30 @@ impl Executor {
     /// What an attempt before this one wrote down and nobody took back.
     fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
         let written = self.state.step(step).handle.as_deref();
+<<<<<<< HEAD
         let forgotten = crash::is(Mutant::ForgetHandle);
         written.filter(|_| own.is_none() && !forgotten).cloned()
+=======
+        let mut left = written.filter(|_| own.is_none()).cloned()?;
+        // Without a value that it names nothing is begun: see `unsealed`.
+        let _ = self.environment.secrets.unseal(&mut left);
+        Some(left)
+    }
+
+    /// What was written down, with the values of secrets in the place of their names. Without them nothing is begun.
+    fn unsealed(
+        &self,
+        step: u32,
+        prepared: Result<Prepared, Failure>,
+        handle: Option<Value>,
+    ) -> (Result<Prepared, Failure>, Option<Value>) {
+        let secrets = &self.environment.secrets;
+        let open = |mut written: Value| secrets.unseal(&mut written).map(|()| written);
+        let written = self.state.step(step).handle.as_deref().cloned();
+        match (handle.map(open).transpose(), written.map(open).transpose()) {
+            (Ok(handle), Ok(_)) => (prepared, handle),
+            (Err(unknown), _) | (_, Err(unknown)) => (prepared.and(Err(unknown.into())), None),
+        }
     }
 }
 
@@ -282,21 +309,10 @@ fn finished<T>(
 
 fn redact_failure(secrets: &Secrets, failure: Failure) -> Failure {
     Failure {
+        // Some codes are a server's own words.
+        code: secrets.redact(&failure.code),
         message: secrets.redact(&failure.message),
         help: failure.help.map(|help| secrets.redact(&help)),
         ..failure
-    }
-}
-
-fn redact_value(secrets: &Secrets, value: &mut Value) {
-    match value {
-        Value::String(text) => *text = secrets.redact(text),
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| redact_value(secrets, item)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|field| redact_value(secrets, field)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -62,7 +62,8 @@ fn record_in_rehearsal(content: &[u8]) -> Option<Vec<u8>> {
 
 #[async_trait]
 impl Sink for LoopSink {
-    async fn checkpoint(&self, handle: Value) -> Result<(), StepError> {
+    async fn checkpoint(&self, mut handle: Value) -> Result<(), StepError> {
+        self.secrets.seal(&mut handle)?;
         let (stored, durable) = oneshot::channel();
         self.send(Message::Checkpoint {
             step: self.step,
@@ -92,10 +93,7 @@ impl Sink for LoopSink {
             .then(|| record_in_rehearsal(content))
             .flatten();
         let content = played.as_deref().unwrap_or(content);
-        let content = match std::str::from_utf8(content) {
-            Ok(text) => self.secrets.redact(text).into_bytes(),
-            Err(_) => content.to_vec(),
-        };
+        let content = self.secrets.redact_bytes(content).into_owned();
         let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let store = Arc::clone(&self.store);
         let sha256 = tokio::task::spawn_blocking(move || store.put(&content))
@@ -105,7 +103,8 @@ impl Sink for LoopSink {
         let evidence = Evidence {
             name: self.secrets.redact(name),
             sha256,
-            media_type: media_type.to_owned(),
+            // It may be what a server said of its answer.
+            media_type: self.secrets.redact(media_type),
             bytes,
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

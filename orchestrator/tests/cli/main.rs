@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, also in what tests share"
 )]
 
+mod canary;
 mod cluster;
 mod experiment;
 mod fence;

@@ -6,6 +6,7 @@
 mod api;
 pub mod choose;
 mod connect;
+mod credentials;
 mod discovery;
 pub mod error;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod version;
 pub mod waiting;
 
 pub use api::{ApplyMode, Kube, LogWindow, Selection};
+pub use credentials::credentials;
 pub use discovery::Resource;
 pub use error::Subject;
 pub use lease::{Lease, LeaseSettings};

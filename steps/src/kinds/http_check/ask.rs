@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde_json::{Value, json};
 
 use super::{Method, Params};
-use crate::child::{Capture, Redaction};
+use crate::child::Capture;
 use crate::clients::endpoint::{Reached, is_loopback};
 use crate::clients::http;
 use crate::context::StepContext;
@@ -191,13 +191,12 @@ fn header(name: &str, value: &Secret) -> Result<HeaderValue, StepError> {
     Ok(value)
 }
 
-/// The body as text without secrets. Of a body that was cut, an end that may be half a secret is left out.
+/// The body as text without secrets.
 fn clean(body: &[u8], truncated: bool, secrets: &Secrets) -> String {
-    let mut redaction = Redaction::new(secrets);
-    let mut clean = redaction.push(body);
-    if !truncated {
-        clean.extend(redaction.end());
-    }
+    let clean = match truncated {
+        true => secrets.redact_cut(body).into(),
+        false => secrets.redact_bytes(body),
+    };
     String::from_utf8_lossy(&clean).into_owned()
 }
 
