@@ -19,3 +19,4 @@ mod run;
 mod steer;
 mod support;
 mod undo;
+mod verify;
