@@ -58,6 +58,11 @@ impl Executor {
                     for finding in &mut output.findings {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
+                        // What an expectation says of the output rests on whatever the attempt kept.
+                        if finding.evidence.is_empty() {
+                            finding.evidence =
+                                evidence.iter().map(|kept| kept.sha256.clone()).collect();
+                        }
                     }
                     let findings = match rehearsal {
                         true => output

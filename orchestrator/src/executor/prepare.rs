@@ -194,10 +194,14 @@ impl Expectation {
                 let text = value.to_string();
                 let short: String = text.chars().take(120).collect();
                 let more = if short.len() < text.len() { "…" } else { "" };
-                let line = format!(
-                    "{} is {short}{more}",
-                    flowctl_workflows::context::display_path(&reference.path)
-                );
+                let path = flowctl_workflows::context::display_path(&reference.path);
+                // Of a list that is cut it must be seen that it was not empty but for what is shown.
+                let line = match value.as_array() {
+                    Some(entries) if !more.is_empty() => {
+                        format!("{path} has {} entries, from {short}{more}", entries.len())
+                    }
+                    _ => format!("{path} is {short}{more}"),
+                };
                 if !seen.contains(&line) {
                     seen.push(line);
                 }

@@ -185,7 +185,11 @@ impl Measuring<'_> {
                     "sample {order}, of `{name}`, failed: {} ({})",
                     error.message, error.code
                 );
-                self.end(Ended::Wrong { reason });
+                // A baseline that cannot be measured says nothing of the change; a change under which the same work fails does.
+                self.end(match variant {
+                    Variant::A => Ended::Nothing { reason },
+                    Variant::B => Ended::Wrong { reason },
+                });
                 return Ok(None);
             }
             Err(error) => return Err(super::setting::within(error, &what)),
