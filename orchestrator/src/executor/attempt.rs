@@ -179,11 +179,8 @@ impl Executor {
     /// What an attempt before this one wrote down and nobody took back.
     fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
         let written = self.state.step(step).handle.as_deref();
-<<<<<<< HEAD
         let forgotten = crash::is(Mutant::ForgetHandle);
-        written.filter(|_| own.is_none() && !forgotten).cloned()
-=======
-        let mut left = written.filter(|_| own.is_none()).cloned()?;
+        let mut left = written.filter(|_| own.is_none() && !forgotten).cloned()?;
         // Without a value that it names nothing is begun: see `unsealed`.
         let _ = self.environment.secrets.unseal(&mut left);
         Some(left)
