@@ -94,6 +94,8 @@ pub struct StepRecord {
     pub handle: Option<Box<Value>>,
     /// What its last successful attempt came to.
     pub result: Option<Box<StepResult>>,
+    /// What it had come to before its effect was taken back, until it begins again.
+    pub before_undo: Option<Box<StepResult>>,
     /// Every attempt that failed or was stopped, oldest first.
     pub failures: Vec<FailedAttempt>,
     /// Whether its effect was taken back.
@@ -453,6 +455,12 @@ fn index(plan: &Plan) -> Result<HashMap<StepId, u32>, &'static str> {
 }
 
 impl StepRecord {
+    /// What its last successful attempt came to, also when its effect was taken back since.
+    #[must_use]
+    pub fn came_to(&self) -> Option<&StepResult> {
+        self.result.as_deref().or(self.before_undo.as_deref())
+    }
+
     fn reopen(&mut self) {
         self.state = StepState::Waiting;
         self.tries = 0;
@@ -474,6 +482,7 @@ impl StepRecord {
                     handle: None,
                 };
                 self.undo = UndoState::None;
+                self.before_undo = None;
                 self.attempts += 1;
                 self.tries += 1 + u32::from(crash::is(Mutant::CountTriesTwice));
                 self.started.get_or_insert(at);
@@ -587,6 +596,7 @@ impl StepRecord {
             ) if matches!(self.undo, UndoState::Running { .. }) => {
                 // Where nothing was taken back, what was done still stands.
                 if self.state == StepState::Succeeded && !nothing {
+                    self.before_undo = self.result.take();
                     self.reopen();
                 }
                 self.handle = None;

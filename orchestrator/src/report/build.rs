@@ -99,10 +99,7 @@ fn criterion(verdict: &CriterionVerdict<'_>) -> CriterionReport {
 }
 
 fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
-    let kept = record
-        .result
-        .as_ref()
-        .map_or(&[][..], |result| &result.evidence);
+    let kept = record.came_to().map_or(&[][..], |result| &result.evidence);
     let failed = record.failures.iter().flat_map(|failure| &failure.evidence);
     let mut evidence: Vec<Evidence> = Vec::new();
     for item in failed.chain(kept) {

@@ -2,8 +2,8 @@ use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
 use flowctl_state::log::EventLog;
 use flowctl_state::memory_log::MemoryLog;
 use flowctl_state::run_state::RunState;
-use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
-use flowctl_workflows::policy::Span;
+use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role, UndoPlan};
+use flowctl_workflows::policy::{Span, UndoWhen};
 use flowctl_workflows::result::{
     ErrorClass, Evidence, Failure, Finding, Interval, Number, Outcome, Verdict,
 };
@@ -161,6 +161,43 @@ fn skipped_measure(reason: SkipReason) -> Vec<Event> {
         step: id("measure"),
         reason,
     }]
+}
+
+#[test]
+fn what_was_put_back_does_not_stand_unless_it_was_meant_to_be() {
+    for (on, verdict) in [
+        (UndoWhen::Always, Verdict::Pass),
+        (UndoWhen::Failure, Verdict::Inconclusive),
+        (UndoWhen::Never, Verdict::Inconclusive),
+    ] {
+        let mut a = step("a", &["c"], &[]);
+        a.undo = Some(Box::new(UndoPlan { on, by: None }));
+        let undone = |nothing| {
+            vec![
+                start("a", 1),
+                done("a", 1, vec![finding(&[], Verdict::Pass, "seen")]),
+                Event::UndoStarted {
+                    step: id("a"),
+                    attempt: 1,
+                },
+                Event::StepUndone {
+                    step: id("a"),
+                    detail: "as before".into(),
+                    nothing,
+                },
+            ]
+        };
+        let judged = |events: Vec<Event>| {
+            let report = build(&state(vec![a.clone()], &["c"], events));
+            let criterion = report.criteria[0].clone();
+            (criterion.verdict, criterion.reason)
+        };
+        assert_eq!(judged(undone(false)).0, verdict, "{on:?}");
+        assert_eq!(judged(undone(true)).0, Verdict::Pass, "{on:?}");
+        // Begun again, it has not found out anything yet.
+        let again = undone(false).into_iter().chain([start("a", 2)]).collect();
+        assert_eq!(judged(again).0, Verdict::NotRun, "{on:?}");
+    }
 }
 
 #[test]
