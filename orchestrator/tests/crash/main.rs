@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and says what it measured"
 )]
 
+mod asked;
 mod check;
 mod death;
 mod examples;

@@ -260,7 +260,9 @@ async fn many_runs_need_no_more_memory_and_state_than_a_few() {
     // In memory where there is such a place: what is looked at is not how fast a disk is.
     let shared = Path::new("/dev/shm");
     let directory = match shared.is_dir() {
-        true => tempfile::tempdir_in(shared),
+        true => tempfile::Builder::new()
+            .prefix("flowctl-soak")
+            .tempdir_in(shared),
         false => tempfile::tempdir(),
     }
     .expect("a temporary directory");
