@@ -12,7 +12,7 @@ use super::reach::Reach;
 use super::runtime::block_on;
 use super::table;
 use crate::report::EventsEnd;
-use crate::verify::{self, Disagreement, NotAReport, Verdict, Verification};
+use crate::verify::{self, Disagreement, NotAReport, Numbers, Verdict, Verification};
 
 /// Arguments of `flowctl verify`.
 #[derive(Debug, clap::Args)]
@@ -35,15 +35,16 @@ Exit codes of verify:
   3  nothing disagrees, but what would have to be checked is not there";
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
-    let mut found = verify::verify(&args.directory).map_err(|error| {
-        let help = match error {
-            NotAReport::Nothing { .. } => {
-                "name the folder that `flowctl run` and `flowctl report` print"
-            }
-            NotAReport::Newer { .. } => "use the flowctl that wrote it, or a later one",
-        };
-        Error::usage_with_help(error.to_string(), help)
-    })?;
+    let mut found =
+        verify::verify(&args.directory, &crate::kinds::registry()).map_err(|error| {
+            let help = match error {
+                NotAReport::Nothing { .. } => {
+                    "name the folder that `flowctl run` and `flowctl report` print"
+                }
+                NotAReport::Newer { .. } => "use the flowctl that wrote it, or a later one",
+            };
+            Error::usage_with_help(error.to_string(), help)
+        })?;
     if cx.state.is_some() {
         compare(cx, &mut found)?;
     }
@@ -86,6 +87,9 @@ fn shown(found: &Verification) -> String {
         })
         .collect();
     text.push_str(&table::render(&["what", "checked", "disagree"], &rows));
+    if let Some(numbers) = &found.numbers {
+        text.push_str(&counted(numbers));
+    }
     for disagreement in &found.disagreements {
         text.push('\n');
         text.push_str(&told(disagreement));
@@ -114,6 +118,28 @@ fn shown(found: &Verification) -> String {
     };
     text.push_str(&format!("\n{verdict}\n"));
     table::harmless(&text)
+}
+
+/// How far the numbers were worked out again; what was not is never passed over.
+fn counted(numbers: &Numbers) -> String {
+    let mut text = format!(
+        "\nNumbers worked out again from raw records: {} (findings: {})\nNumbers checked by hash only: {} (findings: {})\n",
+        numbers.judged_again,
+        numbers.findings_judged_again,
+        numbers.by_hash_only,
+        numbers.findings_by_hash_only
+    );
+    for of in &numbers.kinds {
+        text.push_str(&format!(
+            "- {} (numbers: {}, findings: {}, steps: {}): {}\n",
+            of.kind,
+            of.numbers,
+            of.findings,
+            of.steps.join(", "),
+            of.why
+        ));
+    }
+    text
 }
 
 fn told(disagreement: &Disagreement) -> String {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Executor;
+use super::again::{PARAMETERS, PARAMETERS_FORMAT};
 use super::message::Message;
 use super::prepare::Prepared;
 use super::sink::LoopSink;
@@ -50,7 +51,7 @@ impl Executor {
                         .map(|directory| Output::of(serde_json::json!({"directory": directory})))
                         .map_err(|reason| StepError::permanent("report.write", reason).into())
                 }
-                (Ok(prepared), None) => prepared.execute(&cx, rehearsal).await,
+                (Ok(prepared), None) => prepared.execute(&cx, &sink, rehearsal).await,
             };
             let evidence = sink.take_evidence();
             let secrets = &cx.secrets;
@@ -205,8 +206,19 @@ impl Executor {
 
 impl Prepared {
     /// Runs the step, then its probe, then its expectations.
-    async fn execute(self, cx: &StepContext, rehearsal: bool) -> Result<Output, Failure> {
+    async fn execute(
+        self,
+        cx: &StepContext,
+        sink: &LoopSink,
+        rehearsal: bool,
+    ) -> Result<Output, Failure> {
         let mut output = within_limits(cx, self.step.run(cx)).await?;
+        if let Some((kind, with)) = &self.asked {
+            let asked = serde_json::json!({
+                "format": PARAMETERS_FORMAT, "kind": kind, "with": with, "records": sink.kept(),
+            });
+            cx.evidence_json(PARAMETERS, &asked).await?;
+        }
         if rehearsal {
             output_in_rehearsal(&mut output.value);
         }

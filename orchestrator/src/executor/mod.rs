@@ -4,6 +4,7 @@
 //! every fact is in the log before anything acts on it. An append that fails ends the run here: the
 //! log is the truth. A reporter that fails is a warning: it is a view.
 
+mod again;
 mod attempt;
 mod environment;
 mod error;
@@ -37,6 +38,7 @@ use crate::dag::Dag;
 use crate::engine::{Command, Frontier, Input, Resume, decide, is_forced, resumed, todo, todo_for};
 use message::{Message, Request};
 
+pub(crate) use again::judge_again;
 pub use environment::{Environment, Renderer};
 pub use error::Error;
 pub(crate) use fit::fit;

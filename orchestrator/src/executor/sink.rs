@@ -47,6 +47,14 @@ impl LoopSink {
         std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The hashes of the raw records that were kept so far.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .map(|evidence| evidence.sha256.clone())
+            .collect()
+    }
+
     fn send(&self, message: Message) {
         // The loop may be over; then nobody looks any more.
         let _ = self.sender.send(message);

@@ -48,7 +48,7 @@ impl Questions {
     }
 
     /// The metrics of a sample, and what must be the same for all.
-    fn ask(&self, output: &Value) -> Result<(IndexMap<String, f64>, Value), String> {
+    pub(super) fn ask(&self, output: &Value) -> Result<(IndexMap<String, f64>, Value), String> {
         let context = Context::default().with_output(output.clone());
         let mut values = IndexMap::new();
         for (name, expression) in &self.metrics {

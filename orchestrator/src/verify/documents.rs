@@ -39,8 +39,10 @@ pub(super) fn written(text: &[u8]) -> Written {
     };
     let mut shaped = value.clone();
     if value["format"] == 1 {
-        // What an earlier flowctl wrote has no events.
+        // What an earlier flowctl wrote has no events, and one yet earlier knew no rehearsal.
         shaped["events"] = serde_json::json!({"count": 0, "sha256": ""});
+        let rehearsal = value["rehearsal"].as_bool().unwrap_or_default();
+        shaped["rehearsal"] = rehearsal.into();
     }
     Written {
         report: serde_json::from_value(shaped).ok(),

@@ -22,6 +22,13 @@ pub(super) fn check(
     of_events: &BTreeSet<String>,
     found: &mut Verification,
 ) {
+    if reports.is_empty() {
+        found.not_checked.push(
+            "neither report.json nor the events can be read, so it is not known which raw records there should be"
+                .to_owned(),
+        );
+        return;
+    }
     let mut named: BTreeMap<&str, Named> = BTreeMap::new();
     for report in reports {
         collect(report, &mut named);

@@ -9,15 +9,19 @@ mod documents;
 mod events;
 mod evidence;
 mod folder;
+mod judgement;
 mod outcome;
 mod stored;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use flowctl_steps::Registry;
+
 use crate::report::{FORMAT, Report, build};
 use folder::Folder;
 
+pub use judgement::{ByHashOnly, Numbers};
 pub use outcome::{Check, Disagreement, Verdict, Verification};
 pub use stored::compare as compare_with_state;
 
@@ -46,7 +50,7 @@ pub enum NotAReport {
 ///
 /// # Errors
 /// [`NotAReport`]; what is wrong with a report is in the [`Verification`].
-pub fn verify(directory: &Path) -> Result<Verification, NotAReport> {
+pub fn verify(directory: &Path, registry: &Registry) -> Result<Verification, NotAReport> {
     let folder = Folder::open(directory)?;
     let text = folder.read("report.json").unwrap_or_default();
     let written = documents::written(&text);
@@ -78,6 +82,7 @@ pub fn verify(directory: &Path) -> Result<Verification, NotAReport> {
     let derived = folded.map(|folded| {
         let report = build(&folded.state, folded.end);
         documents::compare(&folder, &written, &folded.state, &report, &mut found);
+        judgement::check(&folder, registry, &folded.state, &mut found);
         of_events = folded.named;
         report
     });

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::documents::Written;
+use super::judgement::Numbers;
 use crate::report::EventsEnd;
 
 /// What nobody can see from the folder alone.
@@ -36,6 +37,9 @@ pub struct Verification {
     pub verdict: Verdict,
     /// What was checked, and how much of it.
     pub checks: Vec<Check>,
+    /// How far the numbers were worked out again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Numbers>,
     /// All that does not agree.
     pub disagreements: Vec<Disagreement>,
     /// What could not be checked, and why.
@@ -102,6 +106,7 @@ impl Verification {
             format,
             verdict: Verdict::Agrees,
             checks: Vec::new(),
+            numbers: None,
             disagreements: Vec::new(),
             not_checked: Vec::new(),
             events: None,

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use flowctl_state::codec;
+use flowctl_state::event::Event;
+use flowctl_state::evidence::EvidenceStore;
 use serde_json::Value;
 
 use crate::support::{Place, Ran};
@@ -150,6 +153,9 @@ fn a_report_that_nobody_touched_agrees_and_says_what_it_rests_on() {
     assert_eq!(verified.code(), 0, "{}", verified.transcript());
     let found = verified.json();
     assert_eq!(found["verdict"], "agrees");
+    assert_eq!(found["numbers"]["judged_again"], 1, "{found:#}");
+    assert_eq!(found["numbers"]["by_hash_only"], 0, "{found:#}");
+    assert_eq!(found["numbers"]["kinds"][0]["kind"], "shell", "{found:#}");
     for check in found["checks"].as_array().unwrap() {
         assert!(check["checked"].as_u64() > Some(0), "{check}");
     }
@@ -162,6 +168,10 @@ fn a_report_that_nobody_touched_agrees_and_says_what_it_rests_on() {
     );
     assert!(
         told.contains(found["events"]["sha256"].as_str().unwrap()),
+        "{told}"
+    );
+    assert!(
+        told.contains("Numbers worked out again from raw records: 1 (findings: 1)"),
         "{told}"
     );
     // It needs no state, and makes none.
@@ -394,6 +404,90 @@ fn the_events_are_followed_and_the_state_is_the_last_witness() {
     assert_ne!(strange.code(), 0, "{}", strange.transcript());
 }
 
+/// The run of a report with a changed event, its chain made whole again and all its documents rendered from that, in a state
+/// of its own.
+fn forged(report: &Reported, change: impl Fn(&mut Event)) -> Reported {
+    let text = std::fs::read_to_string(report.path("events.jsonl")).unwrap();
+    let (mut forged, mut prev) = (Vec::new(), String::new());
+    for line in text.lines() {
+        let mut envelope = codec::decode(line.as_bytes()).unwrap();
+        change(&mut envelope.event);
+        envelope.prev = prev;
+        let record = codec::encode(&envelope).unwrap();
+        prev = codec::sha256(&record);
+        forged.extend(record);
+        forged.push(b'\n');
+    }
+    assert_ne!(forged, text.as_bytes(), "nothing was changed");
+    let place = Place::new();
+    std::fs::write(place.path().join("forged.jsonl"), forged).unwrap();
+    let imported = place.run(&["state", "import", "forged.jsonl"]);
+    assert_eq!(imported.code(), 0, "{}", imported.transcript());
+    let store = EvidenceStore::open(&place.state().join("evidence")).unwrap();
+    for entry in std::fs::read_dir(report.path("evidence")).unwrap() {
+        store
+            .put(&std::fs::read(entry.unwrap().path()).unwrap())
+            .unwrap();
+    }
+    let rendered = place.run(&["report"]);
+    assert_eq!(rendered.code(), 0, "{}", rendered.transcript());
+    let folder = PathBuf::from(rendered.stdout().trim());
+    Reported { place, folder }
+}
+
+#[test]
+fn a_run_that_was_rewritten_consistently_is_contradicted_by_its_records_and_by_the_state() {
+    let report = Reported::new();
+    let faster = forged(&report, |event| {
+        if let Event::StepSucceeded { findings, .. } = event {
+            for number in findings.iter_mut().flat_map(|finding| &mut finding.numbers) {
+                number.value = 0.001;
+            }
+        }
+    });
+    only(
+        &faster.disagreements(),
+        "events.jsonl step service: findings[",
+        &["numbers[answer].value", "-> 0.001", "criterion answers"],
+    );
+    // The records of a shell step hold no number, but what `expect:` says of its output must be true of it.
+    let passing = forged(&report, |event| {
+        if let Event::StepSucceeded { output, step, .. } = event
+            && step.as_str() == "rows"
+        {
+            output["json"]["rows"] = 5.into();
+        }
+    });
+    let lines = passing.disagreements();
+    let place = "events.jsonl step rows: findings[json.rows == 4]";
+    only(
+        &lines[..1],
+        &format!("{place}.verdict: \"FAIL\" -> \"PASS\""),
+        &["criterion counts"],
+    );
+    assert!(
+        lines.iter().all(|line| line.starts_with(place)),
+        "{lines:#?}"
+    );
+    // What only the state knows: an event in which nothing is measured.
+    let slower = forged(&report, |event| {
+        if let Event::RunStarted { jobs, .. } = event {
+            *jobs += 1;
+        }
+    });
+    assert_eq!(slower.verify().code(), 0);
+    let (state, folder) = (report.place.state(), slower.folder.to_str().unwrap());
+    let compared = slower
+        .place
+        .run(&["--state", state.to_str().unwrap(), "verify", folder]);
+    assert_eq!(compared.code(), 1, "{}", compared.transcript());
+    assert!(
+        compared
+            .stdout()
+            .contains("the report is not of the run that this state has")
+    );
+}
+
 #[test]
 fn what_is_no_report_and_what_an_earlier_flowctl_wrote_are_told_apart() {
     let report = Reported::new();
@@ -419,7 +513,9 @@ fn what_is_no_report_and_what_an_earlier_flowctl_wrote_are_told_apart() {
     // Format 1 had no events: nothing disagrees, and it says plainly what could not be checked.
     let mut value: Value = serde_json::from_str(&text).unwrap();
     value["format"] = 1.into();
-    value.as_object_mut().unwrap().shift_remove("events");
+    for later in ["events", "rehearsal"] {
+        value.as_object_mut().unwrap().shift_remove(later);
+    }
     let old = serde_json::to_string_pretty(&value).unwrap() + "\n";
     std::fs::write(report.path("report.json"), old).unwrap();
     std::fs::remove_file(report.path("events.jsonl")).unwrap();
