@@ -26,6 +26,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
 /// Objects a page when listing.
 const PAGE: u32 = 500;
+/// No list is longer.
+const MOST_OBJECTS: usize = 1_000_000;
 
 /// A cluster. Cheap to clone.
 #[derive(Clone)]
@@ -218,12 +220,22 @@ impl Kube {
                 })?;
             let mut page = parse(&text, &subject)?;
             if let Value::Array(items) = page["items"].take() {
-                objects.extend(items.into_iter().map(|item| typed(item, resource)));
+                objects.extend(items.into_iter().filter_map(|item| typed(item, resource)));
             }
             match page["metadata"]["continue"]
                 .as_str()
                 .filter(|token| !token.is_empty())
             {
+                // A server that counts on from the same place for ever would fill the memory.
+                Some(token)
+                    if params.continue_token.as_deref() == Some(token)
+                        || objects.len() >= MOST_OBJECTS =>
+                {
+                    return Err(StepError::permanent(
+                        "kube.protocol",
+                        format!("could not {subject}: the list does not come to an end"),
+                    ));
+                }
                 Some(token) => params.continue_token = Some(token.to_owned()),
                 None => return Ok(objects),
             }
@@ -482,10 +494,12 @@ pub(super) fn present(text: Option<String>, subject: &Subject) -> Result<Value, 
     parse(&text, subject)
 }
 
-fn typed(mut object: Value, resource: &Resource) -> Value {
-    object["apiVersion"] = resource.api_version.clone().into();
-    object["kind"] = resource.kind.clone().into();
-    object
+/// What is no object has no field to write into, and says nothing of anything.
+fn typed(mut object: Value, resource: &Resource) -> Option<Value> {
+    let fields = object.as_object_mut()?;
+    fields.insert("apiVersion".into(), resource.api_version.clone().into());
+    fields.insert("kind".into(), resource.kind.clone().into());
+    Some(object)
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ pub fn summary(pod: &Value) -> PodSummary {
         terminating: is_terminating(pod),
         restarts: containers(pod)
             .filter_map(|status| object::number(status, "/restartCount"))
-            .sum(),
+            .fold(0, i64::saturating_add),
         node: object::text(pod, "/spec/nodeName").to_owned(),
         images,
         problems: problems(pod)

@@ -101,7 +101,7 @@ fn deployment(object: &Value) -> Readiness {
     } else if all > updated {
         Waiting(format!(
             "{} pods of the old version are still there",
-            all - updated
+            all.saturating_sub(updated)
         ))
     } else if available < updated {
         Waiting(format!("{available} of {updated} pods are available"))
@@ -117,10 +117,10 @@ fn stateful_set(object: &Value) -> Readiness {
     let partition = number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
     if ready < wanted {
         Waiting(format!("{ready} of {wanted} pods are ready"))
-    } else if rolling && updated < wanted - partition {
+    } else if rolling && updated < wanted.saturating_sub(partition) {
         Waiting(format!(
             "{updated} of {} pods are of the new version",
-            wanted - partition
+            wanted.saturating_sub(partition)
         ))
     } else {
         Ready

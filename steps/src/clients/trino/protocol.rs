@@ -286,8 +286,12 @@ pub fn shares(query: &Value) -> Vec<NodeShare> {
                     let share = shares.entry(node.to_owned()).or_default();
                     share.node = node.to_owned();
                     share.tasks += 1;
-                    share.completed_drivers += number("completedDrivers");
-                    share.input_rows += number("processedInputPositions");
+                    share.completed_drivers = share
+                        .completed_drivers
+                        .saturating_add(number("completedDrivers"));
+                    share.input_rows = share
+                        .input_rows
+                        .saturating_add(number("processedInputPositions"));
                 } else {
                     open.extend(fields.values());
                 }

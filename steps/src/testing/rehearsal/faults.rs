@@ -54,7 +54,9 @@ impl Faults {
             if !counted || !drawn {
                 continue;
             }
-            plan.latency += fault.latency.map_or(Duration::ZERO, |span| span.duration());
+            plan.latency = plan
+                .latency
+                .saturating_add(fault.latency.map_or(Duration::ZERO, |span| span.duration()));
             plan.changes.extend(fault.change.clone());
             plan.failing = plan.failing.or(fault.fail);
             plan.lose_answer |= fault.lose_answer;
