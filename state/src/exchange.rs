@@ -47,7 +47,14 @@ pub(crate) fn exchange(finished: TempDir, log: &Path) -> Result<(), LogError> {
     // Whoever looks for the log now gives it back its name, and then the new one does not get it.
     if let Err(error) = rename(finished.path(), log) {
         settle(log)?;
-        return Err(error);
+        return Err(match log.exists() {
+            true => LogError::Held {
+                path: log.into(),
+                holder: None,
+                stopped: false,
+            },
+            false => error,
+        });
     }
     drop(finished.keep());
     sync_directory(beside(log))?;

@@ -155,9 +155,11 @@ fn whatever_a_disk_does_to_any_file_is_told_or_harmless() {
     let files: Vec<_> = ["db", "db", "db", "conf", "heads", "settled"]
         .into_iter()
         .map(str::to_owned)
-        .chain(fs::read_dir(&whole).unwrap().map(|entry| {
-            entry.unwrap().file_name().into_string().unwrap()
-        }))
+        .chain(
+            fs::read_dir(&whole)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap()),
+        )
         .filter(|name| whole.join(name).is_file())
         .collect();
     let mut told = 0;
@@ -167,7 +169,10 @@ fn whatever_a_disk_does_to_any_file_is_told_or_harmless() {
         copy(&whole, &damaged);
         let name = &files[usize::try_from(random.below(files.len() as u64)).unwrap()];
         let mut bytes = fs::read(damaged.join(name)).unwrap();
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
         let tail = bytes.split_off(used);
         let what = harm(&mut bytes, &mut random);
         if bytes.len() == used {
