@@ -63,7 +63,7 @@ impl StateDirectory {
     pub fn existing(path: &Path) -> Result<Option<Self>, LogError> {
         let path = std::path::absolute(path).map_err(|error| LogError::io("find", path, error))?;
         // Between two steps of an exchange the log has another name.
-        for name in ["sled", exchange::OLD] {
+        for name in ["sled".to_owned(), format!("{}sled", exchange::OLD)] {
             let log = path.join(name);
             match std::fs::metadata(&log) {
                 Ok(about) if about.is_dir() => return Ok(Some(Self { path })),

@@ -10,6 +10,8 @@
 mod cluster;
 mod experiment;
 mod fence;
+mod gc;
+mod hard;
 mod language;
 mod lease;
 mod recover;
