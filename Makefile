@@ -56,6 +56,10 @@ durable: ## strace: nothing is acknowledged before its fdatasync
 	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace
 	state/tests/fdatasync.sh
 
+.PHONY: hard
+hard: ## power cuts, damages and stopped collections by the hundred; make check has a sample of each
+	FLOWCTL_POWER_CUTS=100 FLOWCTL_POWER_EVERY=2 FLOWCTL_DAMAGES=400 $(CARGO) test --locked -p flowctl-state --test state -- power_loss damage --nocapture
+
 .PHONY: browser
 browser: ## the HTML report in Chromium: both widths, both colours, on paper
 	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium

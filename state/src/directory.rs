@@ -57,12 +57,23 @@ impl StateDirectory {
     }
 
     /// The directory, if a state was ever kept there.
-    #[must_use]
-    pub fn existing(path: &Path) -> Option<Self> {
-        let path = std::path::absolute(path).ok()?;
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if that cannot be known: a state that this user may not see is not an empty one.
+    pub fn existing(path: &Path) -> Result<Option<Self>, LogError> {
+        let path = std::path::absolute(path).map_err(|error| LogError::io("find", path, error))?;
         // Between two steps of an exchange the log has another name.
-        let kept = ["sled", exchange::OLD].map(|name| path.join(name).is_dir());
-        kept.contains(&true).then_some(Self { path })
+        for name in ["sled".to_owned(), format!("{}sled", exchange::OLD)] {
+            let log = path.join(name);
+            match std::fs::metadata(&log) {
+                Ok(about) if about.is_dir() => return Ok(Some(Self { path })),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(LogError::io("look into", &path, error));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// The directory itself.
@@ -202,7 +213,7 @@ mod tests {
     fn it_is_made_for_this_user_only() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
-        assert_eq!(StateDirectory::existing(&path), None);
+        assert_eq!(StateDirectory::existing(&path).unwrap(), None);
         let directory = StateDirectory::create(&path).unwrap();
         let mode = std::fs::metadata(directory.path())
             .unwrap()

@@ -60,17 +60,16 @@ impl DiskFiles {
         let failed = |error| LogError::io("open", &db, error);
         let file = File::open(&db).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
+            // Another store may have taken its place between the opening and the lock.
+            Ok(()) if inode(&file, &db)? == inode_of(&db)? => Ok(Some(file)),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
     /// The inode of the store's file.
     pub(crate) fn inode(&self) -> Result<u64, LogError> {
-        let about = self.db.metadata();
-        let about = about.map_err(|error| LogError::io("look at", &self.path.join("db"), error))?;
-        Ok(about.ino())
+        inode(&self.db, &self.path.join("db"))
     }
 
     /// Makes durable what the store wrote since the last time.
@@ -121,6 +120,21 @@ impl DiskFiles {
             Ok(())
         }
     }
+}
+
+fn inode(file: &File, path: &Path) -> Result<u64, LogError> {
+    let about = file.metadata();
+    Ok(about
+        .map_err(|error| LogError::io("look at", path, error))?
+        .ino())
+}
+
+/// The inode of the file that has this name now.
+pub(crate) fn inode_of(path: &Path) -> Result<u64, LogError> {
+    let about = std::fs::metadata(path);
+    Ok(about
+        .map_err(|error| LogError::io("look at", path, error))?
+        .ino())
 }
 
 pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>, LogError> {

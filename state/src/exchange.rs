@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use crate::disk::sync_directory;
 use crate::error::LogError;
 
-/// The store that is being replaced.
-pub(crate) const OLD: &str = ".old-log";
+/// What the name of a store begins with that is being replaced; its own name follows.
+pub(crate) const OLD: &str = ".old-";
 /// What the name of a store begins with that is not finished.
 const UNFINISHED: &str = ".new-log-";
 
@@ -41,13 +41,20 @@ pub(crate) fn begin(finished: TempDir, log: &Path) -> Result<(), LogError> {
 /// Puts a finished store, which must be durable, in the place of the one in `log`. Who calls it keeps
 /// others from opening either.
 pub(crate) fn exchange(finished: TempDir, log: &Path) -> Result<(), LogError> {
-    let old = beside(log).join(OLD);
+    let old = old(log);
     remove_all(&old)?;
     rename(log, &old)?;
     // Whoever looks for the log now gives it back its name, and then the new one does not get it.
     if let Err(error) = rename(finished.path(), log) {
         settle(log)?;
-        return Err(error);
+        return Err(match log.exists() {
+            true => LogError::Held {
+                path: log.into(),
+                holder: None,
+                stopped: false,
+            },
+            false => error,
+        });
     }
     drop(finished.keep());
     sync_directory(beside(log))?;
@@ -56,7 +63,7 @@ pub(crate) fn exchange(finished: TempDir, log: &Path) -> Result<(), LogError> {
 
 /// Gives the log back its name, if an exchange was stopped in the middle.
 pub(crate) fn settle(log: &Path) -> Result<(), LogError> {
-    let old = beside(log).join(OLD);
+    let old = old(log);
     if log.exists() || !old.exists() {
         return Ok(());
     }
@@ -75,7 +82,7 @@ pub(crate) fn leftovers(directory: &Path) -> Result<Vec<PathBuf>, LogError> {
     let mut found = entries(directory)?;
     found.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name == OLD || name.starts_with(UNFINISHED)
+        name.starts_with(OLD) || name.starts_with(UNFINISHED)
     });
     Ok(found)
 }
@@ -102,6 +109,11 @@ pub(crate) fn remove_all(path: &Path) -> Result<(), LogError> {
         }
         _ => Ok(()),
     }
+}
+
+fn old(log: &Path) -> PathBuf {
+    let name = log.file_name().unwrap_or_default().to_string_lossy();
+    beside(log).join(format!("{OLD}{name}"))
 }
 
 fn beside(log: &Path) -> &Path {

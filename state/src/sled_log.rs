@@ -9,6 +9,7 @@
 //! holds it, into a file of its own and rewrites it whenever the page changes.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use flowctl_workflows::RunId;
 use crate::chain::{Head, Heads, seal_all};
 use crate::codec;
 use crate::crash::{self, Mutant, Point};
-use crate::disk::DiskFiles;
+use crate::disk::{DiskFiles, inode_of};
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, Seq};
 use crate::exchange::{self, unfinished};
@@ -66,7 +67,15 @@ impl SledLog {
     /// [`LogError::Held`] if another process has it open, without word of who that is;
     /// [`LogError::Store`] if its files are unreadable; [`LogError::Io`].
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        Self::open_with_parts_of(path, PART)
+        match Self::open_with_parts_of(path, PART) {
+            // It was not there, and is: another process exchanged it at this moment.
+            Err(LogError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && path.join("db").exists() =>
+            {
+                Err(held(path))
+            }
+            opened => opened,
+        }
     }
 
     fn open_with_parts_of(path: &Path, part: usize) -> Result<Self, LogError> {
@@ -75,8 +84,13 @@ impl SledLog {
             make(path)?;
         }
         recover(path, open_and_close)?;
+        let before = inode_of(&path.join("db"))?;
         let store = open_store(path)?;
         let files = DiskFiles::open(path)?;
+        if files.inode()? != before {
+            // Another store took the place of the one that sled has opened, which nobody will see again.
+            return Err(held(path));
+        }
         // What a killed process wrote may be in the page cache only; it was read, so it must stay.
         files.sync_all()?;
         Ok(Self {
@@ -397,13 +411,17 @@ fn open_store(path: &Path) -> Result<sled::Db, LogError> {
             what: "sled cannot make sense of its files".into(),
         })?
         .map_err(|error| match DiskFiles::held(path) {
-            true => LogError::Held {
-                path: path.into(),
-                holder: None,
-                stopped: false,
-            },
+            true => held(path),
             false => from_sled("open", path, error),
         })
+}
+
+fn held(path: &Path) -> LogError {
+    LogError::Held {
+        path: path.into(),
+        holder: None,
+        stopped: false,
+    }
 }
 
 fn from_sled(doing: &'static str, path: &Path, error: sled::Error) -> LogError {

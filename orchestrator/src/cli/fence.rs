@@ -45,7 +45,7 @@ pub(super) fn silent(directory: &StateDirectory) -> Error {
 /// Ends the process that holds the state, if it is stopped or hung. One that answers is left alone, and that is an
 /// error: what it does is steered by `flowctl cancel`.
 pub(super) async fn end_holder(cx: &Cx) -> Result<(), Error> {
-    let Some(directory) = StateDirectory::existing(&cx.state_directory()?) else {
+    let Some(directory) = StateDirectory::existing(&cx.state_directory()?)? else {
         return Ok(());
     };
     let Some(holder) = Holder::read(&directory.holder()) else {

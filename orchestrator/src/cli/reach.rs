@@ -40,7 +40,7 @@ impl Reach {
     /// Gets at the state to look at it. `command` is what others are told who does.
     pub(super) async fn open(cx: &Cx, command: &str) -> Result<Self, Error> {
         let path = cx.state_directory()?;
-        let Some(directory) = StateDirectory::existing(&path) else {
+        let Some(directory) = StateDirectory::existing(&path)? else {
             return Ok(Self::Nothing);
         };
         let now = SystemClock::new().now();

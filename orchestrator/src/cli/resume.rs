@@ -65,7 +65,7 @@ pub(super) struct Args {
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let path = cx.state_directory()?;
-    if flowctl_state::directory::StateDirectory::existing(&path).is_none() {
+    if flowctl_state::directory::StateDirectory::existing(&path)?.is_none() {
         choose::among(&[], args.run.as_deref())?;
     }
     let hold = hold_to_write(cx, "flowctl resume", args.take_over)?;

@@ -1,4 +1,6 @@
-//! `flowctl state`: carry a state from place to place, and say whether it is whole.
+//! `flowctl state`: carry a state from place to place, say whether it is whole, and remove what is old.
+
+mod gc;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -45,6 +47,8 @@ enum What {
         #[arg(long, short, value_enum, default_value_t)]
         output: Format,
     },
+    /// Remove old runs, their reports, and the evidence that no other run needs
+    Gc(gc::Args),
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
@@ -52,6 +56,7 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         What::Export { run } => export_runs(cx, run.as_deref()),
         What::Import { file, output } => import_runs(cx, &file, output),
         What::Check { output } => check_state(cx, output),
+        What::Gc(args) => gc::run(cx, &args),
     }
 }
 

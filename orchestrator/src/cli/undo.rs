@@ -70,7 +70,7 @@ struct Left {
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
-    if StateDirectory::existing(&cx.state_directory()?).is_none() {
+    if StateDirectory::existing(&cx.state_directory()?)?.is_none() {
         choose::among(&[], args.run.as_deref())?;
     }
     let hold = hold_to_write(cx, "flowctl undo", args.take_over)?;

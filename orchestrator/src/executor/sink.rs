@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use flowctl_state::LogError;
 use flowctl_state::crash::{self, Mutant};
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_steps::context::Stream;
@@ -107,7 +108,7 @@ impl Sink for LoopSink {
         let sha256 = tokio::task::spawn_blocking(move || store.put(&content))
             .await
             .map_err(|error| StepError::transient("evidence.write", error.to_string()))?
-            .map_err(|error| StepError::transient("evidence.write", error.to_string()))?;
+            .map_err(|error| not_kept(&error))?;
         let evidence = Evidence {
             name: self.secrets.redact(name),
             sha256,
@@ -137,5 +138,18 @@ impl Sink for LoopSink {
             step: self.step,
             line: self.secrets.redact(line),
         });
+    }
+}
+
+/// Evidence that could not be kept, with what the system said about it.
+fn not_kept(error: &LogError) -> StepError {
+    let mut message = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        message.push_str(&format!(": {source}"));
+    }
+    let failed = StepError::transient("evidence.write", message);
+    match error.help() {
+        Some(help) => failed.help(help),
+        None => failed,
     }
 }

@@ -11,6 +11,8 @@ mod canary;
 mod cluster;
 mod experiment;
 mod fence;
+mod gc;
+mod hard;
 mod language;
 mod lease;
 mod recover;

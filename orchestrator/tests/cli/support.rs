@@ -59,7 +59,11 @@ impl Place {
 
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap();
+        self.ran(self.command(arguments).output().unwrap())
+    }
+
+    /// What a command that was started in another way came to.
+    pub(crate) fn ran(&self, output: Output) -> Ran {
         Ran {
             output,
             directory: self.path().to_path_buf(),

@@ -67,7 +67,7 @@ fn holds(left: &Left) -> Result<(), String> {
     put_down(left, root.path());
     let told = |error: LogError| format!("{error} ({error:?})");
     let path = root.path().join("state");
-    let Some(directory) = StateDirectory::existing(&path) else {
+    let Some(directory) = StateDirectory::existing(&path).map_err(told)? else {
         return Err("there is no state any more".to_owned());
     };
     let hold = Hold::to_read(&directory, "a test", moment(0)).map_err(told)?;
