@@ -40,6 +40,9 @@ pub trait Kind {
     fn build(params: Self::Params) -> Result<Box<dyn Step>, String>;
 }
 
+/// Judges again what a kind found, from parameters of any kind.
+type JudgeAny = fn(&Value, &Records<'_>) -> Result<Again, NotJudged>;
+
 /// A step kind in the list.
 #[derive(Clone, Copy)]
 pub struct KindEntry {
@@ -52,7 +55,7 @@ pub struct KindEntry {
     /// JSON schema of the output.
     pub output_schema: fn() -> Value,
     build: fn(&Value) -> Result<Box<dyn Step>, ParamsError>,
-    judge_again: Option<fn(&Value, &Records<'_>) -> Result<Again, NotJudged>>,
+    judge_again: Option<JudgeAny>,
 }
 
 /// The parameters of a kind. A step without `with:` has those of an empty object.

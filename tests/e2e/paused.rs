@@ -88,8 +88,7 @@ fn taken_over(world: &World) -> Outcome {
     let mut paused = pause_after_the_first_write(world, &flowctl)?;
     let pid = paused.id().to_string();
     let outcome = (|| {
-        let run = flowctl.newest_run()?;
-        let refused = flowctl.run(&["resume", &run])?;
+        let refused = flowctl.run(&["resume"])?;
         let named = refused.stderr.contains(&pid) && refused.stderr.contains("stopped");
         must(refused.code == HELD && named, || {
             format!(
@@ -97,7 +96,7 @@ fn taken_over(world: &World) -> Outcome {
                 refused.code, refused.stderr
             )
         })?;
-        let done = flowctl.run(&["resume", &run, "--take-over"])?;
+        let done = flowctl.run(&["resume", "--take-over"])?;
         must(done.code == 0, || {
             format!("--take-over ended with {}:\n{}", done.code, done.stderr)
         })?;

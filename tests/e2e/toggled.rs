@@ -3,6 +3,8 @@
 use std::process::Child;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::World;
 use crate::check::{Outcome, must};
 use crate::clock::until;
@@ -88,7 +90,7 @@ struct Setting {
 
 impl Setting {
     fn of(world: &World) -> Outcome<Self> {
-        let pods = world.lab.kubectl(&[
+        let listed = world.lab.kubectl(&[
             "-n",
             NAMESPACE,
             "get",
@@ -97,15 +99,24 @@ impl Setting {
             "app.kubernetes.io/name=trino",
             "--field-selector=status.phase=Running",
             "-o",
-            "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name}{\"\\n\"}{end}",
+            "json",
         ])?;
+        let listed: Value = serde_json::from_str(&listed)
+            .map_err(|error| format!("kubectl gives no JSON: {error}"))?;
+        // One that is on its way out has what it had.
+        let pods = listed["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .filter_map(|pod| pod["metadata"]["name"].as_str());
         let file = |pod: &str| {
             let path = "/etc/trino/catalog/iceberg.properties";
             world
                 .lab
                 .kubectl(&["-n", NAMESPACE, "exec", pod, "--", "cat", path])
         };
-        let files: Vec<String> = pods.lines().map(file).collect::<Outcome<_>>()?;
+        let files: Vec<String> = pods.map(file).collect::<Outcome<_>>()?;
         Ok(Self {
             config_map: config_map(world)?,
             files,

@@ -11,7 +11,6 @@ use super::output::{self, Format};
 use super::reach::Reach;
 use super::runtime::block_on;
 use super::table;
-use crate::report::EventsEnd;
 use crate::verify::{self, Disagreement, NotAReport, Numbers, Verdict, Verification};
 
 /// Arguments of `flowctl verify`.
@@ -67,7 +66,7 @@ fn compare(cx: &Cx, found: &mut Verification) -> Result<(), Error> {
         let reach = Reach::open(cx, "flowctl verify").await?;
         reach.log(&run).await
     })?;
-    let end = found.events.clone().unwrap_or_else(EventsEnd::default);
+    let end = found.events.clone().unwrap_or_default();
     verify::compare_with_state(log.as_ref(), &run, &end, found);
     Ok(())
 }

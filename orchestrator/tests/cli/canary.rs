@@ -139,7 +139,7 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
         command
     };
     let mut scan = Scan::new(&canaries);
-    let mut say = |scan: &mut Scan, arguments: &[&str]| {
+    let say = |scan: &mut Scan, arguments: &[&str]| {
         let output = command(arguments).output().unwrap();
         scan.take(&format!("{arguments:?}, standard output"), &output.stdout);
         scan.take(&format!("{arguments:?}, standard error"), &output.stderr);

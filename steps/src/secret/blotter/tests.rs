@@ -64,10 +64,7 @@ fn a_secret_is_found_in_every_form_that_somebody_writes_it_in() {
             percent(KEY, "-._~!$&'()*+,;=:@/"),
         ),
         ("percent twice", percent(&percent(KEY, ""), "")),
-        (
-            "percent in json",
-            percent(&json, "").trim_matches('"').replace("%22", "%22"),
-        ),
+        ("percent in json", percent(&json, "")),
     ] {
         let clean = blot(&format!("before {form} after"));
         assert!(
