@@ -32,6 +32,11 @@ check: fmt clippy test doc deny durable ## what CI checks before it starts the l
 scale: build ## ten thousand steps in under 64 MB, with the release binary
 	FLOWCTL_TEST_BINARY=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl --test durability -- scale --test-threads 1 --nocapture
 
+.PHONY: bench
+bench: build ## flowctl beside make, ninja, xargs and bare loops; writes docs/benchmarks.md and .json
+	@for peer in make ninja xargs; do command -v $$peer >/dev/null || apt-get install -y --no-install-recommends make ninja-build findutils; done
+	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) bench --locked -p flowctl-tests --bench processes -- --write $(abspath docs/benchmarks)
+
 .PHONY: durable
 durable: ## strace: nothing is acknowledged before its fdatasync
 	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace
