@@ -138,8 +138,10 @@ fn build(
     let mut with = template::render(with, context)
         .map_err(|error| StepError::permanent("template.error", error.to_string()))?;
     // A kind without parameters costs no look at its schema.
-    if !with.is_null() {
-        super::fit::fit(&(entry.params_schema)(), &mut with);
+    if !with.is_null()
+        && let Some(schema) = registry.params_schema(kind)
+    {
+        super::fit::fit(&schema, &mut with);
     }
     entry
         .build(&with)
