@@ -8,6 +8,7 @@ use crate::Failure;
 use crate::contender::{Contender, at_home};
 use crate::shape::{Shape, TRUE};
 use crate::table::{Figure, Want};
+use crate::trino;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 /// How many steps run at once, wherever it matters.
@@ -48,6 +49,7 @@ pub(crate) fn all(flowctl: &Path) -> Result<Vec<Case>, Failure> {
         ours.hundred_thousand(),
         ours.cold_start(),
         ours.validate(),
+        ours.trino(),
     ])
 }
 
@@ -297,6 +299,29 @@ impl Ours {
                 Contender::new("flowctl", &self.flowctl, &["validate", "phase3"]).times(20),
             ],
             wants: vec![Want::at_most("≤ 20 ms", Figure::wall("flowctl"), 0.020)],
+        }
+    }
+}
+
+impl Ours {
+    fn trino(&self) -> Case {
+        let flowctl = self.flowctl.display().to_string();
+        Case {
+            name: "a Trino query",
+            what: "a stub of the protocol answers after 20 ms; \"the run alone\" is one query at its median, in whole milliseconds for \
+                   flowctl, from the statement's request to the last page",
+            contenders: vec![
+                self.bare("flowctl", &["trino", &flowctl])
+                    .inner(trino::median),
+                self.bare("bare client", &["trino-bare"])
+                    .inner(trino::median),
+            ],
+            wants: vec![Want::more(
+                "≤ 5 ms more than a bare client at p50",
+                Figure::inner("flowctl"),
+                Figure::inner("bare client"),
+                0.005,
+            )],
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::Failure;
 use crate::measure::{Sample, measure};
 
 type Setup = Box<dyn Fn(&Path) -> Result<(), Failure>>;
+/// Reads the seconds that the work alone took from what is left in the directory.
+type Inner = Box<dyn Fn(&Path) -> Result<f64, Failure>>;
 
 /// One program in one case.
 pub(crate) struct Contender {
@@ -19,7 +21,8 @@ pub(crate) struct Contender {
     arguments: Vec<String>,
     times: u32,
     expected: i32,
-    asks: bool,
+    inner: Option<Inner>,
+    weighs: bool,
 }
 
 impl Contender {
@@ -32,7 +35,8 @@ impl Contender {
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             times: 1,
             expected: 0,
-            asks: false,
+            inner: None,
+            weighs: false,
         }
     }
 
@@ -49,8 +53,16 @@ impl Contender {
     }
 
     /// flowctl: the run itself says afterwards how long it took, and its state is weighed.
-    pub(crate) fn asked(mut self) -> Self {
-        self.asks = true;
+    pub(crate) fn asked(self) -> Self {
+        let flowctl = self.program.clone();
+        let mut asked = self.inner(move |directory| took(&flowctl, directory));
+        asked.weighs = true;
+        asked
+    }
+
+    /// How long the work alone took is read from what is left in the directory.
+    pub(crate) fn inner(mut self, inner: impl Fn(&Path) -> Result<f64, Failure> + 'static) -> Self {
+        self.inner = Some(Box::new(inner));
         self
     }
 
@@ -61,8 +73,12 @@ impl Contender {
         command.args(&self.arguments);
         at_home(&mut command, directory);
         let mut sample = measure(&command, self.times, self.expected)?;
-        if self.asks {
-            sample.inner = Some(took(&self.program, directory)?);
+        sample.inner = self
+            .inner
+            .as_ref()
+            .map(|inner| inner(directory))
+            .transpose()?;
+        if self.weighs {
             sample.bytes = Some(weigh(&directory.join("state"))?);
         }
         Ok(sample)

@@ -13,6 +13,7 @@ mod machine;
 mod measure;
 mod shape;
 mod table;
+mod trino;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,8 @@ fn main() -> Result<(), Failure> {
         Some((role, rest)) if role == "measure" => measure::serve(rest),
         Some((role, rest)) if role == "append" => bare::append(rest),
         Some((role, rest)) if role == "spawn" => bare::spawn(rest),
+        Some((role, rest)) if role == "trino" => trino::flowctl(rest),
+        Some((role, _)) if role == "trino-bare" => trino::bare(),
         _ => bench(&options(&arguments)?),
     }
 }

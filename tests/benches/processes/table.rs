@@ -75,6 +75,7 @@ enum Over {
     /// The other's time over this one's is the ratio of the rates.
     RateOf(Figure),
     TimeOf(Figure),
+    MoreThan(Figure),
     Steps(f64),
 }
 
@@ -107,6 +108,10 @@ impl Want {
         Self::new(text, figure, Over::TimeOf(other), bound)
     }
 
+    pub(crate) fn more(text: &'static str, figure: Figure, other: Figure, seconds: f64) -> Self {
+        Self::new(text, figure, Over::MoreThan(other), seconds)
+    }
+
     pub(crate) fn rate_over(text: &'static str, figure: Figure, other: Figure, bound: f64) -> Self {
         Self::new(text, figure, Over::RateOf(other), bound)
     }
@@ -121,6 +126,7 @@ impl Want {
             Over::Seconds | Over::Bytes => figure,
             Over::RateOf(other) => other.median(row)? / figure,
             Over::TimeOf(other) => figure / other.median(row)?,
+            Over::MoreThan(other) => figure - other.median(row)?,
             Over::Steps(steps) => steps / figure,
         })
     }
@@ -135,7 +141,7 @@ impl Want {
 
     fn show(&self, value: f64) -> String {
         match self.over {
-            Over::Seconds => seconds(value),
+            Over::Seconds | Over::MoreThan(_) => seconds(value),
             Over::Bytes => megabytes(value),
             Over::RateOf(_) | Over::TimeOf(_) => format!("{value:.2} ×"),
             Over::Steps(_) => format!("{value:.0} steps/s"),
