@@ -51,6 +51,11 @@ kills: ## a thousand times kill -9 at random
 soak: ## ten thousand runs in one process, in simulated time
 	FLOWCTL_SOAK_RUNS=10000 $(CARGO) test --release --locked -p flowctl --test durability -- soak --nocapture
 
+.PHONY: bench
+bench: build ## flowctl beside make, ninja, xargs and bare loops; writes docs/benchmarks.md and .json
+	@for peer in make ninja xargs; do command -v $$peer >/dev/null || apt-get install -y --no-install-recommends make ninja-build findutils; done
+	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) bench --locked -p flowctl-tests --bench processes -- --write $(abspath docs/benchmarks)
+
 .PHONY: durable
 durable: ## strace: nothing is acknowledged before its fdatasync
 	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace

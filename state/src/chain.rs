@@ -90,11 +90,8 @@ fn seal(
             prev,
             event,
         };
-        let record = codec::encode(&envelope)?;
-        head = Some(Head {
-            last: seq,
-            sha256: codec::sha256(&record),
-        });
+        let (record, sha256) = codec::encode_hashed(&envelope)?;
+        head = Some(Head { last: seq, sha256 });
         sealed.records.push(record);
         sealed.envelopes.push(envelope);
     }
@@ -165,7 +162,8 @@ impl Chain {
                 "it is missing; the next record is that of event {seq}"
             )));
         }
-        let envelope = codec::decode(record).map_err(|unreadable| unreadable.at(&self.run, seq))?;
+        let (envelope, sha256) =
+            codec::decode_hashed(record).map_err(|unreadable| unreadable.at(&self.run, seq))?;
         if envelope.run != self.run {
             return Err(damaged(format!(
                 "its record belongs to run {}",
@@ -184,7 +182,7 @@ impl Chain {
             ));
         }
         self.next += 1;
-        self.prev = codec::sha256(record);
+        self.prev = sha256;
         Ok(envelope)
     }
 

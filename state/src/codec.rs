@@ -71,6 +71,11 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Errors
 /// [`LogError::Unstorable`].
 pub fn encode(envelope: &Envelope) -> Result<Vec<u8>, LogError> {
+    encode_hashed(envelope).map(|(record, _)| record)
+}
+
+/// The same, with the SHA-256 of the record, which has come along with its checksum.
+pub(crate) fn encode_hashed(envelope: &Envelope) -> Result<(Vec<u8>, String), LogError> {
     let unstorable = |why: String| LogError::Unstorable {
         run: envelope.run.clone(),
         seq: envelope.seq,
@@ -78,10 +83,12 @@ pub fn encode(envelope: &Envelope) -> Result<Vec<u8>, LogError> {
     };
     let mut bytes = serde_json::to_vec(envelope).map_err(|error| unstorable(error.to_string()))?;
     bytes.pop();
-    let sum = sum(&bytes);
+    let body = bytes.len();
+    let mut hash = Sha256::new_with_prefix(&bytes);
     bytes.extend_from_slice(SUM_HEAD);
-    bytes.extend_from_slice(sum.as_bytes());
+    bytes.extend_from_slice(sum_of(&hash).as_bytes());
     bytes.extend_from_slice(SUM_TAIL);
+    hash.update(bytes.get(body..).unwrap_or_default());
     if bytes.len() > LONGEST {
         return Err(unstorable(format!(
             "it has {} bytes, and {LONGEST} is the limit",
@@ -89,7 +96,7 @@ pub fn encode(envelope: &Envelope) -> Result<Vec<u8>, LogError> {
         )));
     }
     reads_back(envelope, &bytes).map_err(unstorable)?;
-    Ok(bytes)
+    Ok((bytes, hexadecimal(&hash.finalize())))
 }
 
 /// Whether a record says what it was made from. The steps of a plan are looked at one by one: read back
@@ -127,7 +134,8 @@ fn reads_back(envelope: &Envelope, record: &[u8]) -> Result<(), String> {
         };
         return encode(&rest).map(drop).map_err(|error| error.to_string());
     }
-    match decode(record) {
+    // Its checksum was made from these very bytes.
+    match parse(record) {
         Ok(read) if read == *envelope => Ok(()),
         Ok(_) => Err(differs()),
         Err(Unreadable::Damaged(why)) => Err(why),
@@ -140,7 +148,16 @@ fn reads_back(envelope: &Envelope, record: &[u8]) -> Result<(), String> {
 /// # Errors
 /// [`Unreadable`] if a single bit differs from what was written, or if a newer flowctl wrote it.
 pub fn decode(bytes: &[u8]) -> Result<Envelope, Unreadable> {
-    verify_sum(bytes)?;
+    decode_hashed(bytes).map(|(envelope, _)| envelope)
+}
+
+/// The same, with the SHA-256 of the record, which has come along with its checksum.
+pub(crate) fn decode_hashed(bytes: &[u8]) -> Result<(Envelope, String), Unreadable> {
+    let hash = verify_sum(bytes)?;
+    Ok((parse(bytes)?, hexadecimal(&hash.finalize())))
+}
+
+fn parse(bytes: &[u8]) -> Result<Envelope, Unreadable> {
     match serde_json::from_slice::<Envelope>(bytes) {
         Ok(envelope) if envelope.format == FORMAT => Ok(envelope),
         // There is no older format yet: an upgrade becomes an arm here.
@@ -177,7 +194,8 @@ fn other_format(format: u64) -> Unreadable {
     }
 }
 
-fn verify_sum(bytes: &[u8]) -> Result<(), Unreadable> {
+/// Holds a record against its checksum. Returns the hash of all of it, to be finished.
+fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
     let end = bytes
         .len()
         .checked_sub(SUM_LENGTH)
@@ -187,8 +205,10 @@ fn verify_sum(bytes: &[u8]) -> Result<(), Unreadable> {
         .strip_prefix(SUM_HEAD)
         .and_then(|tail| tail.strip_suffix(SUM_TAIL))
         .ok_or_else(|| Unreadable::Damaged("the record does not end in its checksum".to_owned()))?;
-    if digits == sum(body).as_bytes() {
-        Ok(())
+    let mut hash = Sha256::new_with_prefix(body);
+    if digits == sum_of(&hash).as_bytes() {
+        hash.update(tail);
+        Ok(hash)
     } else {
         Err(Unreadable::Damaged(
             "the record's checksum does not match its content".to_owned(),
@@ -196,8 +216,9 @@ fn verify_sum(bytes: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
-fn sum(body: &[u8]) -> String {
-    let mut digits = sha256(body);
+/// The checksum of what was hashed so far.
+fn sum_of(hash: &Sha256) -> String {
+    let mut digits = hexadecimal(&hash.clone().finalize());
     digits.truncate(SUM_DIGITS);
     digits
 }

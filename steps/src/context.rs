@@ -98,6 +98,8 @@ pub struct StepContext {
     /// What an earlier attempt of the step wrote down, when this one has written nothing yet and nothing was undone
     /// since: what that attempt changed may still be there.
     pub left: Option<Value>,
+    /// This is the step's first attempt, and no process has begun it before this one: nothing of it can be left.
+    pub first: bool,
     /// The target's clients, connected when first used.
     pub clients: Arc<Clients>,
     /// Fires when the attempt must stop, promptly, asking the platform too.

@@ -1,6 +1,7 @@
 //! The one list of step kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flowctl_workflows::policy::UndoWhen;
 use schemars::generate::SchemaSettings;
@@ -131,6 +132,8 @@ fn judge_again<K: Kind>(with: &Value, records: &Records<'_>) -> Result<Again, No
 #[derive(Clone)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, KindEntry>,
+    /// Made when first asked for: every attempt asks, and to make one takes longer than many a step.
+    schemas: Arc<Mutex<HashMap<&'static str, Arc<Value>>>>,
 }
 
 impl Registry {
@@ -180,6 +183,7 @@ impl Registry {
                 .into_iter()
                 .map(|entry| (entry.info.name, entry))
                 .collect(),
+            schemas: Arc::default(),
         }
     }
 
@@ -187,7 +191,19 @@ impl Registry {
     #[must_use]
     pub fn with(mut self, entry: KindEntry) -> Self {
         self.kinds.insert(entry.info.name, entry);
+        self.schemas = Arc::default();
         self
+    }
+
+    /// The JSON schema of `with:` of the kind of this name.
+    #[must_use]
+    pub fn params_schema(&self, name: &str) -> Option<Arc<Value>> {
+        let entry = self.get(name)?;
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let schema = schemas
+            .entry(entry.info.name)
+            .or_insert_with(|| Arc::new((entry.params_schema)()));
+        Some(Arc::clone(schema))
     }
 
     /// The kind of this name.

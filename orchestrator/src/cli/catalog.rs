@@ -16,9 +16,7 @@ impl KindCatalog for Catalog {
     }
 
     fn params_schema(&self, kind: &str) -> Option<Arc<Value>> {
-        self.0
-            .get(kind)
-            .map(|entry| Arc::new((entry.params_schema)()))
+        self.0.params_schema(kind)
     }
 
     fn measures(&self, kind: &str) -> bool {

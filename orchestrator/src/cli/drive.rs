@@ -9,6 +9,7 @@ use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
 use flowctl_state::writer::LogWriter;
+use flowctl_steps::child::orphans;
 use flowctl_steps::clients::Clients;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::secret::Secrets;
@@ -58,6 +59,8 @@ pub(super) async fn environment(
     run: &RunId,
     inject: Inject,
 ) -> Result<(Arc<Environment>, Option<Doubles>), Error> {
+    // Before a probe or a step starts a program.
+    orphans::adopt();
     let registry = crate::kinds::registry();
     let named = prepare::secret_names(plan);
     let rehearsal = target.as_ref().is_some_and(|file| file.target.rehearsal);
@@ -180,6 +183,7 @@ pub(super) async fn to_end(
         reporter.0.push(Box::new(Consent(handle.clone())));
     }
     let helpers = [
+        tokio::spawn(orphans::reap()),
         tokio::spawn(stop_on_signals(handle.clone())),
         tokio::spawn(tick(handle.clone())),
         tokio::spawn(lease::keep(Arc::clone(&environment.clients), handle)),

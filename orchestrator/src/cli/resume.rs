@@ -1,7 +1,7 @@
 //! `flowctl resume`: takes up a run that did not succeed. Its plan comes from the log and its files from
 //! the evidence store, so what was edited since makes no difference unless it is asked for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -78,8 +78,12 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         None => None,
     };
     let plan = current.as_ref().map_or(&*state.plan, |(plan, _)| plan);
-    let changed = differences(&state.plan, plan);
-    check_replacement(&state, plan, &changed).map_err(refused)?;
+    let mut changed = BTreeMap::new();
+    // A run's own plan differs from itself in nothing.
+    if current.is_some() {
+        changed = differences(&state.plan, plan);
+        check_replacement(&state, plan, &changed).map_err(refused)?;
+    }
     let how = Resume {
         jobs: args.jobs,
         trust: args.trust,

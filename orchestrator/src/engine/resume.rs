@@ -1,6 +1,6 @@
 //! What a resume opens again, and why. Pure: the plans, the state and what the probes saw come in, one event comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::{Event, ReopenReason};
@@ -81,8 +81,9 @@ pub fn check_replacement(
     changed: &BTreeMap<StepId, Vec<String>>,
 ) -> Result<(), Refusal> {
     let pending: Vec<&StepId> = super::pending_undos(state).map(|step| &step.id).collect();
+    let kept: HashSet<&StepId> = plan.steps.iter().map(|step| &step.id).collect();
     for (step, record) in state.steps() {
-        let gone = !plan.steps.iter().any(|other| other.id == step.id);
+        let gone = !kept.contains(&step.id);
         let step = &step.id;
         if gone && pending.contains(&step) {
             return Err(Refusal::NotPutBack { step: step.clone() });
@@ -112,7 +113,7 @@ pub fn is_forced(dag: &Dag, state: &RunState, resume: &Resume) -> Vec<bool> {
 /// the probes.
 #[must_use]
 pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume) -> Event {
-    let fallen: Vec<u32> = rechecked
+    let fallen: HashSet<u32> = rechecked
         .iter()
         .filter_map(|event| match event {
             Event::StepRechecked {

@@ -29,12 +29,14 @@ impl Executor {
         step: u32,
         attempt: u32,
         handle: Option<Value>,
+        first: bool,
         cancel: CancellationToken,
     ) {
         let prepared = Prepared::new(&self.environment, &self.state, step);
         let (prepared, handle) = self.unsealed(step, prepared, handle);
         let sender = self.sender.clone();
-        let (cx, sink) = self.context(step, attempt, handle, cancel, &prepared);
+        let (mut cx, sink) = self.context(step, attempt, handle, cancel, &prepared);
+        cx.first = first;
         let rehearsal = self.state.plan.is_rehearsal();
         let clock = Arc::clone(&self.environment.clock);
         let renderer = Arc::clone(&self.environment.renderer);
@@ -163,6 +165,7 @@ impl Executor {
             },
             left: self.left(step, handle.as_ref()),
             handle,
+            first: false,
             clients: Arc::clone(&environment.clients),
             cancel,
             timeout: spec.timeout.map(flowctl_workflows::policy::Span::duration),

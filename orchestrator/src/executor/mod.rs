@@ -276,7 +276,7 @@ impl Executor {
             reporter.on(&envelope, &self.state, &self.live);
         }
         for command in todo(&self.dag, &self.state) {
-            self.act(command);
+            self.act(command, false);
         }
         self.advance(vec![Input::Proceed], reporter).await?;
         let mut batch = Vec::new();
@@ -397,25 +397,30 @@ impl Executor {
         let mut touched = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             match envelope.event.step() {
-                Some(step) => touched.extend(self.state.place(step.as_str())),
+                Some(step) => {
+                    let first = matches!(envelope.event, Event::StepStarted { attempt: 1, .. });
+                    let place = self.state.place(step.as_str());
+                    touched.extend(place.map(|place| (place, first)));
+                }
                 None => everything |= matches!(envelope.event, Event::CancelRequested { .. }),
             }
         }
-        let commands: Vec<Command> = if everything {
-            todo(&self.dag, &self.state)
-        } else {
-            touched
-                .into_iter()
-                .filter_map(|place| todo_for(&self.dag, &self.state, place))
-                .collect()
-        };
-        for command in commands {
-            self.act(command);
+        if everything {
+            for command in todo(&self.dag, &self.state) {
+                self.act(command, false);
+            }
+            return;
+        }
+        for (place, first) in touched {
+            if let Some(command) = todo_for(&self.dag, &self.state, place) {
+                self.act(command, first);
+            }
         }
     }
 
-    /// Starts what is missing; what is in flight already is left alone.
-    fn act(&mut self, command: Command) {
+    /// Starts what is missing; what is in flight already is left alone. `first`: it is a step's first attempt, and its
+    /// start was stored by this process just now.
+    fn act(&mut self, command: Command, first: bool) {
         let step = match &command {
             Command::Stop { step } => {
                 if let Some(in_flight) = self.in_flight.get(step) {
@@ -441,13 +446,13 @@ impl Executor {
         match command {
             Command::Run {
                 attempt, handle, ..
-            } => self.spawn_attempt(step, attempt, handle, cancel),
+            } => self.spawn_attempt(step, attempt, handle, first, cancel),
             Command::Stop { .. } => {
                 // A process before this one ran it, and it was cancelled since: start it only to stop it.
                 cancel.cancel();
                 if let StepState::Running { attempt, handle } = &self.state.step(step).state {
                     let (attempt, handle) = (*attempt, handle.as_deref().cloned());
-                    self.spawn_attempt(step, attempt, handle, cancel);
+                    self.spawn_attempt(step, attempt, handle, false, cancel);
                 }
             }
             Command::Wait { millis, .. } => self.spawn_timer(step, Duration::from_millis(millis)),

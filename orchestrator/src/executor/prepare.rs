@@ -155,8 +155,10 @@ fn rendered<'a>(
     let mut with = template::render(with, context)
         .map_err(|error| StepError::permanent("template.error", error.to_string()))?;
     // A kind without parameters costs no look at its schema.
-    if !with.is_null() {
-        super::fit::fit(&(entry.params_schema)(), &mut with);
+    if !with.is_null()
+        && let Some(schema) = registry.params_schema(kind)
+    {
+        super::fit::fit(&schema, &mut with);
     }
     Ok((entry, with))
 }

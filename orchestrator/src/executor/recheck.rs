@@ -119,6 +119,7 @@ async fn probe(
         },
         handle: None,
         left: None,
+        first: false,
         clients: Arc::clone(&environment.clients),
         cancel: CancellationToken::new(),
         timeout: spec.timeout.map(flowctl_workflows::policy::Span::duration),

@@ -79,6 +79,7 @@ impl Inside {
             },
             handle,
             left: None,
+            first: false,
             sink: Arc::clone(&sink) as Arc<dyn Sink>,
             ..self.cx.clone()
         };

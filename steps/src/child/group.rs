@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::orphans::{self, Known};
 use super::proc::{self, Process, STEP_MARK, Stat};
 
 /// How often it is looked whether those that were asked to end have ended.
@@ -32,6 +33,8 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Group {
     child: Child,
+    /// Until it was waited for.
+    known: Option<Known>,
     id: i32,
     mark: String,
     over: bool,
@@ -44,13 +47,14 @@ impl Group {
     /// # Errors
     /// When the program cannot be started.
     pub fn spawn(command: &mut Command, mark: String) -> std::io::Result<Self> {
-        let child = command.process_group(0).kill_on_drop(true).spawn()?;
+        let (child, known) = orphans::spawn(command.process_group(0).kill_on_drop(true))?;
         let id = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
             .unwrap_or(0);
         Ok(Self {
             child,
+            known: Some(known),
             id,
             mark,
             over: false,
@@ -67,15 +71,23 @@ impl Group {
     /// # Errors
     /// When the kernel does not know the child any more.
     pub async fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        self.child.wait().await
+        let status = self.child.wait().await;
+        if self.child.id().is_none() {
+            self.known = None;
+        }
+        status
     }
 
     /// Asks all that is left to end, waits at most `grace`, then kills.
     pub async fn end(&mut self, grace: Duration) -> Ended {
+        if self.child.id().is_none() && orphans::none_left() {
+            self.over = true;
+            return Ended::default();
+        }
         let members = self.members();
         let reap = async {
             // Without this a child that ended stays a zombie, which is harmless, but not tidy.
-            let _ = self.child.wait().await;
+            let _ = self.wait().await;
         };
         let (ended, ()) = tokio::join!(end_all(members, Signal::TERM, grace), async {
             let _ = tokio::time::timeout(grace + LAST, reap).await;

@@ -7,6 +7,7 @@ mod capture;
 mod conversation;
 pub mod environment;
 mod group;
+pub mod orphans;
 pub mod proc;
 mod redaction;
 

@@ -250,6 +250,7 @@ impl TestContext {
             attempt,
             handle: None,
             left: None,
+            first: false,
             clients: Arc::new(Clients::new(None, Secrets::default())),
             cancel: CancellationToken::new(),
             timeout: None,

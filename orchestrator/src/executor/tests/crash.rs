@@ -114,6 +114,10 @@ async fn whatever_append_fails_the_run_comes_to_the_same() {
                             world.unrecorded, [""; 0],
                             "{name}: effects without a record"
                         );
+                        assert_eq!(world.misled, [""; 0], "{name}: not the first");
+                        if !faulted {
+                            assert_eq!(world.first.len(), steps.len(), "{name}");
+                        }
                         world.effects.sort();
                         assert_eq!(world.effects, expected, "{name}");
                     });

@@ -34,6 +34,10 @@ pub(super) struct World {
     pub(super) effects: Vec<String>,
     /// Effects that had no `StepStarted` in the log when they happened.
     pub(super) unrecorded: Vec<String>,
+    /// Attempts that were told that none of theirs can be there already.
+    pub(super) first: Vec<String>,
+    /// Those of them that it was not true of.
+    pub(super) misled: Vec<String>,
     log: Option<Arc<MemoryLog>>,
 }
 
@@ -120,6 +124,12 @@ impl Step for Scripted {
                 cx.attempt.attempt,
             ) {
                 world.unrecorded.push(name.clone());
+            }
+            if cx.first {
+                world.first.push(name.clone());
+                if cx.attempt.attempt > 1 || world.effects.contains(&name) {
+                    world.misled.push(name.clone());
+                }
             }
             // The same name is the same effect: started or attached.
             if !world.effects.contains(&name) {

@@ -12,6 +12,7 @@ use super::ready::Looker;
 use super::record::{Place, Record, Start};
 use super::{Came, How, Program};
 use crate::child::environment;
+use crate::child::orphans;
 use crate::child::proc::{self, PROCESS_MARK, Process};
 use crate::child::{Ended, end_all};
 use crate::context::StepContext;
@@ -102,8 +103,8 @@ impl Program {
         place.write(&Record::Starting {
             start: start.clone(),
         })?;
-        let mut child = match command.spawn() {
-            Ok(child) => child,
+        let (mut child, known) = match orphans::spawn(&mut command) {
+            Ok(started) => started,
             Err(error) => {
                 place.remove()?;
                 return Err(cannot_start(
@@ -125,7 +126,11 @@ impl Program {
         ) {
             (Ok(waited), Some(process)) => {
                 // It stays, but when it ends while flowctl lives, it must not stay as a zombie.
-                tokio::spawn(async move { child.wait().await });
+                tokio::spawn(async move {
+                    let status = child.wait().await;
+                    drop(known);
+                    status
+                });
                 log.keep(cx).await?;
                 Ok(up(How::Started, process, waited))
             }

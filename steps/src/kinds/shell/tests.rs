@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::json;
 
 use super::*;
-use crate::child::proc;
+use crate::child::{orphans, proc};
 use crate::step_contract;
 use crate::testing::{Subject, TestContext};
 
@@ -13,6 +13,8 @@ const SECRET: &str = "hunter2-and-more";
 
 /// A run of its own for every test, so that none ends the processes of another.
 fn context() -> TestContext {
+    // As under a flowctl that drives a run.
+    orphans::adopt();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let run = format!(
         "shell-{}-{}",
@@ -254,6 +256,25 @@ async fn a_descendant_in_a_session_of_its_own_is_ended_too() {
         .await
         .unwrap();
     assert_eq!(living(&cx), 0);
+}
+
+#[tokio::test]
+async fn a_descendant_that_has_ended_by_itself_stays_not_as_a_zombie() {
+    let cx = context();
+    // Nobody but flowctl can wait for it: the shell that started it has gone.
+    let output = sh("sh -c 'true & echo $!'").run(&cx.context).await.unwrap();
+    let pid = output.value["stdout"].as_str().unwrap().to_owned();
+    let there = || std::path::Path::new("/proc").join(&pid).exists();
+    // Its pipes are closed a little before it is a zombie that can be waited for.
+    for _ in 0..100_000 {
+        if !there() {
+            return;
+        }
+        orphans::none_left();
+        tokio::task::yield_now().await;
+        std::thread::yield_now();
+    }
+    assert!(!there(), "process {pid} is still there");
 }
 
 #[tokio::test]
