@@ -128,6 +128,7 @@ impl AlertFires {
     /// Waits until the rule is loaded and evaluated, and every metric that it reads has series.
     async fn ready(&self, cx: &StepContext, platform: &mut Platform) -> Result<End, StepError> {
         let until = Instant::now() + self.0.loaded_within.duration();
+        let mut pauses = self.0.pauses();
         loop {
             let late = Instant::now() >= until;
             let lacking = match platform.lacking(cx, &self.0).await {
@@ -137,7 +138,7 @@ impl AlertFires {
                 Err(error) => passing(error, late)?,
             };
             cx.sink.progress(&lacking);
-            cx.sleep(self.0.every.duration()).await?;
+            cx.sleep(pauses.next()).await?;
         }
     }
 
@@ -149,6 +150,7 @@ impl AlertFires {
         stages: &[Stage],
     ) -> Result<End, StepError> {
         let mut until = Instant::now() + self.0.time_for(way.next(stages));
+        let mut pauses = self.0.pauses();
         loop {
             let Some(waiting_for) = way.next(stages) else {
                 return Ok(End::Reached);
@@ -158,7 +160,7 @@ impl AlertFires {
                 Ok(sight) => sight,
                 Err(error) => {
                     cx.sink.progress(&passing(error, late)?);
-                    cx.sleep(self.0.every.duration()).await?;
+                    cx.sleep(pauses.next()).await?;
                     continue;
                 }
             };
@@ -179,6 +181,7 @@ impl AlertFires {
                 {
                     until = Instant::now() + self.0.time_for(next);
                 }
+                pauses = self.0.pauses();
                 continue;
             }
             let stands = verdict::stands(&sight, waiting_for);
@@ -193,7 +196,7 @@ impl AlertFires {
                 self.0.alert,
                 waiting_for.words()
             ));
-            cx.sleep(self.0.every.duration()).await?;
+            cx.sleep(pauses.next()).await?;
         }
     }
 
