@@ -12,6 +12,9 @@ const SMALL: &[&str] = &[
     "rehearsal",
     "--param",
     "benchmark_runs=59",
+    // However little of the machine the test gets, somebody looks while the pressure lasts.
+    "--param",
+    "pressure_for=5s",
 ];
 
 fn run_phase3(place: &Place, more: &[&str]) -> crate::support::Ran {
@@ -49,10 +52,10 @@ const JUDGED_AGAIN: [&str; 11] = [
 fn phase3_runs_without_any_platform_and_nothing_in_it_passes() {
     let place = Place::new();
     let ran = run_phase3(&place, &["--output", "json"]);
-    // Of objective 3.4 not all is played: what is not, fails by name. All before it goes through.
-    let code = ran.output.status.code();
-    assert!(
-        matches!(code, Some(1 | 3)),
+    // Everything is played: no step fails, and nothing that was seen is wrong.
+    assert_eq!(
+        ran.output.status.code(),
+        Some(3),
         "{}",
         String::from_utf8_lossy(&ran.output.stderr)
     );
@@ -98,23 +101,24 @@ fn phase3_runs_without_any_platform_and_nothing_in_it_passes() {
     let json: serde_json::Value = serde_json::from_str(&read("report.json")).unwrap();
     assert_eq!(json["rehearsal"], true);
     let steps = json["steps"].as_array().unwrap();
-    let early = ["3.1", "3.2", "3.3", "integration"];
-    let early: Vec<_> = steps
-        .iter()
-        .filter(|step| {
-            early
-                .iter()
-                .any(|objective| step["objective"] == *objective)
-        })
-        .collect();
-    assert!(early.len() > 40);
-    for step in early {
-        // What monitoring saw belongs to 3.4.
-        if step["kind"] == "prometheus.query" {
-            continue;
-        }
+    assert!(steps.len() > 80, "{} steps", steps.len());
+    for step in steps {
         // What is put back at the end is pending again.
         assert_ne!(step["state"], "failed", "{step}");
+    }
+    for criterion in json["criteria"].as_array().unwrap() {
+        assert_ne!(criterion["verdict"], "FAIL", "{criterion}");
+    }
+    // The alerts went their whole way.
+    let events = String::from_utf8_lossy(&events.output.stdout).into_owned();
+    for alert in ["latency_alert", "memory_alert", "worker_alert"] {
+        let resolved = format!("\"{alert}_resolved\"");
+        let seen = |step: &str, stage: &str| {
+            let mut lines = events.lines();
+            lines.any(|line| line.contains(step) && line.contains(stage))
+        };
+        assert!(seen(&format!("\"{alert}\""), "\"receiver\""), "{alert}");
+        assert!(seen(&resolved, "\"resolved_received\""), "{alert}");
     }
     assert!(read("report.html").contains("<div class=\"rehearsal\""));
     let markdown = read("report.md");

@@ -147,6 +147,7 @@ impl AlertFires {
     /// Waits until the rule is loaded and evaluated, and every metric that it reads has series.
     async fn ready(&self, cx: &StepContext, platform: &mut Platform) -> Result<End, StepError> {
         let until = Instant::now() + self.0.loaded_within.duration();
+        let mut pauses = self.0.pauses();
         loop {
             let late = Instant::now() >= until;
             let lacking = match platform.lacking(cx, &self.0).await {
@@ -156,7 +157,7 @@ impl AlertFires {
                 Err(error) => passing(error, late)?,
             };
             cx.sink.progress(&lacking);
-            cx.sleep(self.0.every.duration()).await?;
+            cx.sleep(pauses.next()).await?;
         }
     }
 
@@ -168,6 +169,7 @@ impl AlertFires {
         stages: &[Stage],
     ) -> Result<End, StepError> {
         let mut until = Instant::now() + self.0.time_for(way.next(stages));
+        let mut pauses = self.0.pauses();
         loop {
             let Some(waiting_for) = way.next(stages) else {
                 return Ok(End::Reached);
@@ -177,7 +179,7 @@ impl AlertFires {
                 Ok(sight) => sight,
                 Err(error) => {
                     cx.sink.progress(&passing(error, late)?);
-                    cx.sleep(self.0.every.duration()).await?;
+                    cx.sleep(pauses.next()).await?;
                     continue;
                 }
             };
@@ -198,6 +200,7 @@ impl AlertFires {
                 {
                     until = Instant::now() + self.0.time_for(next);
                 }
+                pauses = self.0.pauses();
                 continue;
             }
             let stands = verdict::stands(&sight, waiting_for);
@@ -212,7 +215,7 @@ impl AlertFires {
                 self.0.alert,
                 waiting_for.words()
             ));
-            cx.sleep(self.0.every.duration()).await?;
+            cx.sleep(pauses.next()).await?;
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Params {
     /// How long from then until it is resolved everywhere.
     #[serde(default = "five_minutes")]
     pub resolved_within: Span,
-    /// How often to look.
+    /// How often to look; after each stage more often at first, since the next one may follow at once.
     #[serde(default = "half_a_second")]
     pub every: Span,
     /// Texts that must stand in the expression that is loaded, blanks apart: a rule that was just applied takes a while to be
@@ -88,6 +88,24 @@ fn half_a_second() -> Span {
     Span::from_millis(500)
 }
 
+/// The first pause is so many times shorter than the longest.
+const DENSE: u32 = 8;
+
+/// Pauses that grow.
+pub(super) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    /// The pause that is due.
+    pub(super) fn next(&mut self) -> Duration {
+        let next = self.next;
+        self.next = (next * 2).min(self.longest);
+        next
+    }
+}
+
 impl Params {
     /// Says why the parameters make no sense.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -104,6 +122,15 @@ impl Params {
             return Err("`since` has no meaning with `see: inactive`".to_owned());
         }
         Ok(())
+    }
+
+    /// The pauses between looks.
+    pub(super) fn pauses(&self) -> Pauses {
+        let longest = self.every.duration();
+        Pauses {
+            next: longest / DENSE,
+            longest,
+        }
     }
 
     /// The first text that does not stand in the expression of the rule that is loaded.

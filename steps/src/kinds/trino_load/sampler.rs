@@ -12,6 +12,9 @@ use crate::clients::trino::query::millis;
 use crate::clients::trino::{TrinoClient, source};
 use crate::context::StepContext;
 
+/// The first pause between two readings is so many times shorter than the later ones.
+const DENSE: u32 = 8;
+
 /// What the server said at one moment of this attempt's queries that have not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
@@ -74,9 +77,11 @@ pub(super) async fn beside<T>(
     let mut readings = Vec::new();
     let mut last = String::new();
     let mut work = std::pin::pin!(work);
+    // Dense at first: of a load that is soon over something is seen too.
+    let mut pause = every / DENSE;
     loop {
         let read = async {
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(pause).await;
             client.queries().await
         };
         tokio::select! {
@@ -94,6 +99,7 @@ pub(super) async fn beside<T>(
                 Err(error) => tracing::debug!(%error, "the server did not say what runs"),
             },
         }
+        pause = (pause * 2).min(every);
     }
 }
 

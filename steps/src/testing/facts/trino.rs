@@ -20,6 +20,14 @@ pub(super) const FACTS: &[Entry] = &[
         "a session property that does not exist is INVALID_SESSION_PROPERTY",
         |p| Box::pin(bad_session(p)),
     ),
+    (
+        "a query that may not work so long is EXCEEDED_TIME_LIMIT, with the limit in two decimals",
+        |p| Box::pin(too_long(p)),
+    ),
+    (
+        "SHOW SESSION has a property's value, and its default apart",
+        |p| Box::pin(session(p)),
+    ),
     ("an empty statement is a 400", |p| Box::pin(empty(p))),
     ("without a user it is a 401, but /v1/info answers", |p| {
         Box::pin(no_user(p))
@@ -123,6 +131,31 @@ async fn bad_session(platform: &Platform) -> Holds {
     let headers = [HEADERS, &[("X-Trino-Session", "flowctl_no_such=1")]].concat();
     let page = ended(platform, &headers, "SHOW CATALOGS").await?;
     page.says("/error/errorName", "INVALID_SESSION_PROPERTY")
+}
+
+async fn too_long(platform: &Platform) -> Holds {
+    let headers = [HEADERS, &[("X-Trino-Session", "query_max_run_time=200ms")]].concat();
+    // Billions of pairs.
+    let sql = "SELECT count(*) FROM tpch.tiny.lineitem a, tpch.tiny.lineitem b";
+    let page = ended(platform, &headers, sql).await?;
+    page.says("/error/errorName", "EXCEEDED_TIME_LIMIT")?;
+    page.says("/error/errorType", "INSUFFICIENT_RESOURCES")?;
+    page.mentions("/error/message", "maximum time limit of 200.00ms")
+}
+
+async fn session(platform: &Platform) -> Holds {
+    let headers = [HEADERS, &[("X-Trino-Session", "query_max_run_time=7h")]].concat();
+    let mut page = post(platform, &headers, "SHOW SESSION").await?;
+    let mut rows = Vec::new();
+    while let Some(next) = page.body["nextUri"].as_str().map(str::to_owned) {
+        page = http("GET", &next, &[USER], "").await?;
+        rows.extend(page.body["data"].as_array().cloned().unwrap_or_default());
+    }
+    page.says("/stats/state", "FINISHED")?;
+    let row = rows.iter().find(|row| row[0] == "query_max_run_time");
+    let row = row.ok_or("there is no query_max_run_time")?;
+    must(row[1] == "7.00h" || row[1] == "7h", row.to_string())?;
+    must(row[2] != row[1] && row[2].is_string(), row.to_string())
 }
 
 async fn empty(platform: &Platform) -> Holds {

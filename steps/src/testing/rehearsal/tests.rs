@@ -1,5 +1,8 @@
 //! The doubles, held to the facts that the lab is held to as well, and to each other.
 
+mod alerts;
+mod settings;
+
 use std::sync::Arc;
 
 use flowctl_workflows::inject::{Inject, Protocol};
@@ -60,13 +63,17 @@ async fn apply(kube: &Kube, manifest: Value) -> Value {
 
 /// A release of the chart, as phase 3 makes one.
 async fn deploy(kube: &Kube, tag: &str, workers: u64) -> Value {
+    let values = json!({"image": {"tag": tag}, "server": {"workers": workers}, "catalogs": {"iceberg": "connector.name=iceberg"}});
+    release(kube, values).await
+}
+
+async fn release(kube: &Kube, values: Value) -> Value {
     let place = json!({"name": "trino", "namespace": "data-platform"});
     apply(
         kube,
         json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository", "metadata": place, "spec": {"url": "http://any.invalid"}}),
     )
     .await;
-    let values = json!({"image": {"tag": tag}, "server": {"workers": workers}, "catalogs": {"iceberg": "connector.name=iceberg"}});
     let chart = json!({"spec": {"chart": "trino", "version": "1.42.2", "sourceRef": {"kind": "HelmRepository", "name": "trino"}}});
     apply(
         kube,

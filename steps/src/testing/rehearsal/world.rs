@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::kube::cluster::Cluster;
+use super::monitoring::rules::Alerts;
 use super::trino::lake::Lake;
 use crate::context::Clock;
 
@@ -16,6 +17,7 @@ pub(super) struct World {
     pub(super) cluster: Cluster,
     pub(super) lake: Lake,
     pub(super) store: Store,
+    pub(super) alerts: Alerts,
 }
 
 /// All doubles hold the same one.
@@ -49,6 +51,7 @@ pub(super) fn seeded(clock: Arc<dyn Clock>) -> Shared {
         cluster: Cluster::seeded(Arc::clone(&clock)),
         lake: Lake::seeded(),
         store,
+        alerts: Alerts::default(),
         clock,
     }))
 }

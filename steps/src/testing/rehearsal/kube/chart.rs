@@ -10,6 +10,9 @@ use crate::clients::kube::object;
 /// The label with the release's name.
 pub(super) const INSTANCE: &str = "app.kubernetes.io/instance";
 
+/// The file with the resource groups.
+pub(in crate::testing::rehearsal) const GROUPS: &str = "resource-groups.json";
+
 /// What the chart reads of its values: each key here with all that lies below it, and no other.
 pub(super) const TEMPLATE: &str = "\
 {{ toYaml .Values.image }}{{ toYaml .Values.server }}{{ toYaml .Values.coordinator }}{{ toYaml .Values.worker }}\
@@ -55,11 +58,24 @@ pub(super) fn render(
         let name = format!("{instance}-{component}");
         let settings = &values[component];
         let properties = config(values, settings, component, port);
+        let groups = values["resourceGroups"]["resourceGroupsConfig"]
+            .as_str()
+            .filter(|_| component == "coordinator");
+        let mut volumes = vec![
+            json!({"name": "config", "configMap": {"name": name}}),
+            json!({"name": "catalogs", "configMap": {"name": format!("{instance}-catalog")}}),
+        ];
+        if let Some(groups) = groups {
+            let map = format!("{instance}-resource-groups");
+            volumes.push(json!({"name": "resource-groups", "configMap": {"name": map}}));
+            objects.push(config_map(map, component, json!({GROUPS: groups})));
+        }
         // As the chart does it, so that other settings make other pods.
         let checksum = hex(&Sha256::digest(format!(
-            "{properties}{}{}",
+            "{properties}{}{}{}",
             jvm_config(settings),
-            values["catalogs"]
+            values["catalogs"],
+            groups.unwrap_or_default()
         )));
         objects.push(config_map(
             name.clone(),
@@ -74,8 +90,7 @@ pub(super) fn render(
                         "containers": [{"name": name, "image": image(values), "envFrom": values["envFrom"],
                             "resources": settings["resources"],
                             "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}]}],
-                        "volumes": [{"name": "config", "configMap": {"name": name}},
-                            {"name": "catalogs", "configMap": {"name": format!("{instance}-catalog")}}]}}}}),
+                        "volumes": volumes}}}}),
         );
     }
     Ok(objects)
@@ -154,7 +169,7 @@ fn config(values: &Value, settings: &Value, component: &str, port: i64) -> Strin
     }
     let extra = values["server"][format!("{component}ExtraConfig")].as_str();
     lines.extend(extra.into_iter().flat_map(str::lines).map(str::to_owned));
-    if component == "coordinator" && values["server"]["resourceGroups"].is_object() {
+    if component == "coordinator" && values["resourceGroups"]["resourceGroupsConfig"].is_string() {
         lines.push(
             "resource-groups.config-file=/etc/trino/resource-groups/resource-groups.json"
                 .to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use flowctl_workflows::inject::Change;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::fields::{self, Owners};
@@ -69,6 +70,8 @@ pub(in crate::testing::rehearsal) struct Cluster {
     versions: u64,
     uids: u64,
     pub(in crate::testing::rehearsal) changed_by_others: u64,
+    /// Pods that there are no more, and when they went: what monitoring had seen of them stays true.
+    pub(in crate::testing::rehearsal) gone: Vec<(Value, Timestamp)>,
 }
 
 impl Cluster {
@@ -81,6 +84,7 @@ impl Cluster {
             versions: 0,
             uids: 0,
             changed_by_others: 0,
+            gone: Vec::new(),
         };
         for object in nodes::seed() {
             cluster.keep(object);
@@ -201,6 +205,9 @@ impl Cluster {
     pub(super) fn forget(&mut self, path: &str) -> Option<Value> {
         let gone = self.objects.remove(path)?;
         self.owners.remove(path);
+        if object::kind(&gone) == "Pod" {
+            self.gone.push((gone.clone(), self.clock.now()));
+        }
         let uid = object::uid(&gone).to_owned();
         let owned: Vec<String> = self
             .objects

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::cluster::Cluster;
-use crate::clients::kube::object;
+use super::files;
 use crate::testing::rehearsal::door::{Reply, Request};
 
 /// What a program left.
@@ -24,10 +24,18 @@ pub(in crate::testing::rehearsal) struct Ended {
 pub(super) fn run(cluster: &Cluster, pod: &Value, argv: &[String]) -> Ended {
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
     match words[..] {
-        ["jcmd", "1", "VM.flags"] => Ended {
-            stdout: flags(cluster, pod),
-            status: json!({"metadata": {}, "status": "Success"}),
+        ["jcmd", "1", "VM.flags"] => succeeded(flags(cluster, pod)),
+        ["df", "-P", "-k", directory] => match files::disk_free(cluster, pod, directory) {
+            Some(table) => succeeded(table),
+            None => exited(1),
         },
+        // The one script that phase 3 has: the fourth word of the last line of `df`.
+        ["sh", "-c", FREE_KIBIBYTES, directory] => {
+            let table = files::disk_free(cluster, pod, directory).unwrap_or_default();
+            let last = table.lines().last().unwrap_or_default();
+            let free = last.split_whitespace().nth(3).unwrap_or_default();
+            succeeded(free.to_owned())
+        }
         _ => Ended {
             stdout: String::new(),
             status: json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
@@ -36,9 +44,29 @@ pub(super) fn run(cluster: &Cluster, pod: &Value, argv: &[String]) -> Ended {
     }
 }
 
+/// As `sh` runs it, with the directory as `$0`.
+const FREE_KIBIBYTES: &str = r#"set -- $(df -P -k "$0" | tail -n 1); printf %s "$4""#;
+
+fn succeeded(stdout: String) -> Ended {
+    Ended {
+        stdout,
+        status: json!({"metadata": {}, "status": "Success"}),
+    }
+}
+
+/// A program that ended with a code of its own.
+fn exited(code: i32) -> Ended {
+    Ended {
+        stdout: String::new(),
+        status: json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+            "message": format!("command terminated with non-zero exit code: exit status {code}"),
+            "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]}}),
+    }
+}
+
 /// The flags of a JVM that was started with the `jvm.config` which the pod's volume holds.
 fn flags(cluster: &Cluster, pod: &Value) -> String {
-    let config = jvm_config(cluster, pod);
+    let config = files::configured(cluster, pod, "jvm.config");
     let flags = config.lines().filter_map(|line| {
         let line = line.trim();
         match line.strip_prefix("-Xmx") {
@@ -52,22 +80,6 @@ fn flags(cluster: &Cluster, pod: &Value) -> String {
         }
     });
     format!("1:\n{}\n", flags.collect::<Vec<_>>().join(" "))
-}
-
-/// The `jvm.config` that a pod was started with.
-pub(in crate::testing::rehearsal) fn jvm_config(cluster: &Cluster, pod: &Value) -> String {
-    let namespace = object::namespace(pod);
-    object::list(pod, "/spec/volumes")
-        .iter()
-        .filter_map(|volume| volume["configMap"]["name"].as_str())
-        .filter_map(|name| {
-            cluster
-                .of_kind("ConfigMap", namespace)
-                .find(|map| object::name(map) == name)
-        })
-        .find_map(|map| map["data"]["jvm.config"].as_str())
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// A size of the JVM in bytes, or the text as it is.

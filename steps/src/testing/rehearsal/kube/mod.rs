@@ -1,11 +1,12 @@
 //! The double of the API server: discovery, objects with server-side apply and preconditions, logs, programs in pods, the
 //! metrics API, and the controllers of Deployments and of Flux. A request that it does not know is answered with 501.
 
-mod chart;
+pub(super) mod chart;
 pub(super) mod cluster;
 mod controllers;
 pub(super) mod exec;
 mod fields;
+pub(super) mod files;
 mod flux;
 mod nodes;
 mod running;
@@ -385,7 +386,7 @@ fn log(
             format!("previous terminated container in pod \"{name}\" not found"),
         ));
     }
-    let lines = running::log(&pod);
+    let lines = running::log(cluster, &pod);
     let tail = request
         .asked("tailLines")
         .and_then(|tail| tail.parse().ok());

@@ -17,7 +17,7 @@ const NAMESPACES: [&str; 6] = [
 
 pub(super) fn seed() -> Vec<Value> {
     let nodes = NODES.iter().map(|name| {
-        let size = json!({"cpu": "16", "memory": "64Gi", "pods": "110"});
+        let size = json!({"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "512Gi"});
         json!({"apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}},
             "spec": {},

@@ -1,6 +1,7 @@
 //! What the coordinator has: schemas with their tables, and the queries that it remembers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -31,7 +32,7 @@ impl Table {
 pub(in crate::testing::rehearsal) struct Lake {
     /// By catalog and schema, then by table.
     pub(super) schemas: BTreeMap<(String, String), BTreeMap<String, Table>>,
-    pub(super) queries: Vec<Query>,
+    pub(in crate::testing::rehearsal) queries: Vec<Query>,
 }
 
 impl Lake {
@@ -69,6 +70,8 @@ impl Lake {
 pub(super) enum Stage {
     /// Sent; it begins when its first page is asked for.
     Announced,
+    /// Its resource group lets it wait.
+    Waiting,
     /// At work.
     Running,
     /// Done.
@@ -80,7 +83,7 @@ pub(super) enum Stage {
 impl Stage {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Announced => "QUEUED",
+            Self::Announced | Self::Waiting => "QUEUED",
             Self::Running => "RUNNING",
             Self::Finished(_) => "FINISHED",
             Self::Failed(_) => "FAILED",
@@ -124,9 +127,22 @@ impl Failed {
     }
 }
 
+/// What a query takes: time, memory, and room on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in crate::testing::rehearsal) struct Effort {
+    /// How long it works, if nothing ends it.
+    pub(super) works: Duration,
+    /// How long it may work.
+    pub(super) may_work: Option<Duration>,
+    /// The memory that it reserves, in bytes.
+    pub(in crate::testing::rehearsal) reserves: u64,
+    /// What it writes to disk because that is not enough.
+    pub(super) spills: u64,
+}
+
 /// A query.
 #[derive(Debug, Clone)]
-pub(super) struct Query {
+pub(in crate::testing::rehearsal) struct Query {
     pub(super) id: String,
     pub(super) sql: String,
     pub(super) user: String,
@@ -136,15 +152,65 @@ pub(super) struct Query {
     pub(super) schema: String,
     pub(super) session: String,
     pub(super) stage: Stage,
-    pub(super) created: Timestamp,
+    /// The resource groups that it is in, the outermost first.
+    pub(super) groups: Vec<String>,
+    /// What it takes, known when it begins.
+    pub(in crate::testing::rehearsal) effort: Effort,
+    pub(in crate::testing::rehearsal) created: Timestamp,
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
 }
 
 impl Query {
+    /// One that was just announced, by nobody in particular.
+    pub(super) fn new(
+        id: impl Into<String>,
+        sql: impl Into<String>,
+        source: &str,
+        tags: Vec<String>,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            sql: sql.into(),
+            user: String::new(),
+            source: source.to_owned(),
+            tags,
+            catalog: String::new(),
+            schema: String::new(),
+            session: String::new(),
+            stage: Stage::Announced,
+            groups: Vec::new(),
+            effort: Effort::default(),
+            created,
+            began: None,
+            ended: None,
+        }
+    }
+
     /// The key without which nobody gets a page.
     pub(super) fn slug(&self) -> String {
         format!("y{}", self.id.replace('_', ""))
+    }
+
+    /// Whether it was at work at a moment.
+    pub(in crate::testing::rehearsal) fn works_at(&self, at: Timestamp) -> bool {
+        self.began.is_some_and(|began| began <= at) && self.ended.is_none_or(|ended| at < ended)
+    }
+
+    /// Whether it waited to begin at a moment.
+    pub(in crate::testing::rehearsal) fn waits_at(&self, at: Timestamp) -> bool {
+        let until = self.began.or(self.ended);
+        self.stage != Stage::Announced && self.created <= at && until.is_none_or(|until| at < until)
+    }
+
+    /// How long it had worked when it ended, if it had ended by then.
+    pub(in crate::testing::rehearsal) fn worked_by(
+        &self,
+        at: Timestamp,
+    ) -> Option<(Timestamp, f64)> {
+        let (began, ended) = (self.began?, self.ended.filter(|ended| *ended <= at)?);
+        Some((ended, ended.duration_since(began).as_secs_f64()))
     }
 
     /// Milliseconds from its creation to its end.

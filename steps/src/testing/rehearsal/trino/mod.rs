@@ -1,14 +1,23 @@
 //! The double of the coordinator: `/v1/info`, `/v1/statement`, `/v1/query`. It answers while a pod of a coordinator is
 //! ready in the cluster's double, with the version of that pod's image and the workers that there are.
 //!
-//! A query begins when its first page is asked for, works for a few milliseconds and commits at its end. Where several
-//! queries of one source are at work together, each takes longer, as on a server that shares its cores.
+//! A query begins when its first page is asked for and its resource groups have room, works for as long as it takes and
+//! commits at its end, unless its limit of time comes first. Where several queries of one source are at work together,
+//! each takes longer, as on a server that shares its cores.
 
+mod about;
+mod define;
+mod effort;
+mod groups;
 pub(super) mod lake;
 pub(super) mod nodes;
 mod read;
 mod record;
+mod select;
+mod settings;
 mod statements;
+mod tables;
+mod units;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,9 +28,11 @@ use flowctl_workflows::inject::{Failing, Protocol};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use self::groups::Admission;
 use self::lake::{Failed, Query, Stage};
 use super::door::{self, Answer, Reply, Request};
-use super::world::{self, Shared};
+use super::kube::chart::GROUPS;
+use super::world::{self, Shared, World};
 
 /// How long a query works when it is alone, and when others of its source are at work.
 const ALONE: Duration = Duration::from_millis(1);
@@ -56,24 +67,21 @@ impl Double {
         let mut world = world::lock(&self.world);
         let now = world.clock.now();
         let count = world.lake.queries.len();
+        let tags = or_default("x-trino-client-tags");
         let mut query = Query {
-            id: format!("{}_{count:05}_rhrsl", now.strftime("%Y%m%d_%H%M%S")),
-            sql,
             user: or_default("x-trino-user"),
-            source: or_default("x-trino-source"),
-            tags: or_default("x-trino-client-tags")
-                .split(',')
-                .map(str::to_owned)
-                .collect(),
             catalog: or_default("x-trino-catalog"),
             schema: or_default("x-trino-schema"),
             session: or_default("x-trino-session"),
-            stage: Stage::Announced,
-            created: now,
-            began: None,
-            ended: None,
+            ..Query::new(
+                format!("{}_{count:05}_rhrsl", now.strftime("%Y%m%d_%H%M%S")),
+                sql,
+                request.header("x-trino-source"),
+                tags.split(',').map(str::to_owned).collect(),
+                now,
+            )
         };
-        if let Some(failed) = statements::bad_session(request.header("x-trino-session")) {
+        if let Some(failed) = settings::bad_session(request.header("x-trino-session")) {
             query.stage = Stage::Failed(failed);
             query.ended = Some(now);
         }
@@ -109,15 +117,12 @@ impl Double {
     /// A page, if there is something to say.
     fn look(&self, request: &Request, phase: &str, id: &str, slug: &str) -> Option<Answer> {
         let mut world = world::lock(&self.world);
-        let now = world.clock.now();
-        let Some(query) = world.lake.query(id).filter(|query| query.slug() == slug) else {
+        let known = world.lake.query(id).filter(|query| query.slug() == slug);
+        let Some(query) = known.cloned() else {
             return Some(not_found());
         };
         if query.stage == Stage::Announced {
-            query.stage = Stage::Running;
-            query.began = Some(now);
-            let source = query.source.clone();
-            self.begin(id, &source, &world.lake.queries);
+            self.admit(&mut world, query);
         }
         let first = phase == "queued";
         let query = world
@@ -128,8 +133,69 @@ impl Double {
         Some(Reply::json(200, &page).into())
     }
 
+    /// Lets a query begin, wait, or fail, as its resource groups say.
+    fn admit(&self, world: &mut World, query: Query) {
+        let groups = groups::of(&nodes::configured(world, GROUPS), &query);
+        let admission = match &groups {
+            Ok(groups) => groups::admit(&world.lake, groups),
+            Err(failed) => Admission::Refused(failed.clone()),
+        };
+        let now = world.clock.now();
+        let Some(own) = world.lake.query(&query.id) else {
+            return;
+        };
+        let groups = groups.unwrap_or_default().into_iter();
+        own.groups = groups.map(|group| group.path).collect();
+        match admission {
+            Admission::Begins => self.begin(world, &query),
+            Admission::Waits => own.stage = Stage::Waiting,
+            Admission::Refused(failed) => {
+                own.stage = Stage::Failed(failed);
+                own.ended = Some(now);
+            }
+        }
+    }
+
+    /// Lets those begin for which there is room now, in the order in which they came.
+    fn admit_waiting(&self, world: &mut World) {
+        let config = nodes::configured(world, GROUPS);
+        let waiting = world.lake.queries.iter();
+        let waiting = waiting.filter(|query| query.stage == Stage::Waiting);
+        for query in waiting.cloned().collect::<Vec<_>>() {
+            let groups = groups::of(&config, &query).unwrap_or_default();
+            if groups::have_room(&world.lake, &groups) {
+                self.begin(world, &query);
+            }
+        }
+    }
+
     /// Works on a query, whether anybody waits for it or not.
-    fn begin(&self, id: &str, source: &str, queries: &[Query]) {
+    fn begin(&self, world: &mut World, query: &Query) {
+        let effort = effort::of(world, query);
+        let now = world.clock.now();
+        if let Some(own) = world.lake.query(&query.id) {
+            own.stage = Stage::Running;
+            own.began = Some(now);
+            own.effort = effort;
+        }
+        let least = self.least(&world.lake.queries, &query.source);
+        let works = effort.works.max(least);
+        let limit = effort.may_work.filter(|limit| *limit < works);
+        let (double, id) = (self.clone(), query.id.clone());
+        tokio::spawn(async move {
+            let mut left = limit.unwrap_or(works);
+            // In slices: where this process gets little of the machine, what it plays slows down as a whole.
+            while !left.is_zero() {
+                let slice = left.min(TOGETHER);
+                tokio::time::sleep(slice).await;
+                left -= slice;
+            }
+            double.end(&id, limit.is_some());
+        });
+    }
+
+    /// How long a query of this source works at least.
+    fn least(&self, queries: &[Query], source: &str) -> Duration {
         let together = queries
             .iter()
             .filter(|query| query.source == source && query.stage == Stage::Running)
@@ -138,20 +204,14 @@ impl Double {
         if together > 1 {
             crowded.insert(source.to_owned(), ());
         }
-        let works = match crowded.contains_key(source) {
+        match crowded.contains_key(source) {
             true => TOGETHER,
             false => ALONE,
-        };
-        drop(crowded);
-        let (double, id) = (self.clone(), id.to_owned());
-        tokio::spawn(async move {
-            tokio::time::sleep(works).await;
-            double.commit(&id);
-        });
+        }
     }
 
-    /// The statement's effect, all at once, unless the query was ended before.
-    fn commit(&self, id: &str) {
+    /// The statement's effect, all at once, unless the query was ended before or its time is up.
+    fn end(&self, id: &str, too_long: bool) {
         let mut world = world::lock(&self.world);
         let now = world.clock.now();
         let Some(query) = world
@@ -162,14 +222,18 @@ impl Double {
         else {
             return;
         };
-        let stage = match statements::execute(&mut world, &query) {
-            Ok(done) => Stage::Finished(Box::new(done)),
-            Err(failed) => Stage::Failed(failed),
+        let done = match too_long {
+            true => Err(settings::too_long(&world, &query)),
+            false => statements::execute(&mut world, &query),
         };
         if let Some(query) = world.lake.query(id) {
-            query.stage = stage;
+            query.stage = match done {
+                Ok(done) => Stage::Finished(Box::new(done)),
+                Err(failed) => Stage::Failed(failed),
+            };
             query.ended = Some(now);
         }
+        self.admit_waiting(&mut world);
         drop(world);
         self.ended.notify_waiters();
     }
@@ -184,6 +248,7 @@ impl Double {
             query.stage = Stage::Failed(Failed::user("USER_CANCELED", 3, "Query was canceled"));
             query.ended = Some(now);
         }
+        self.admit_waiting(&mut world);
         drop(world);
         self.ended.notify_waiters();
         Reply::text(204, "").into()

@@ -9,7 +9,7 @@ use super::nodes::Node;
 pub(super) fn page(query: &Query, host: &str, phase: &str, next: Option<u32>) -> Value {
     let done = match &query.stage {
         Stage::Finished(done) => Some(&**done),
-        Stage::Announced | Stage::Running | Stage::Failed(_) => None,
+        Stage::Announced | Stage::Waiting | Stage::Running | Stage::Failed(_) => None,
     };
     let mut page = json!({
         "id": query.id,
@@ -44,7 +44,7 @@ pub(super) fn page(query: &Query, host: &str, phase: &str, next: Option<u32>) ->
             }
         }
         Stage::Failed(failed) => page["error"] = error(failed),
-        Stage::Announced | Stage::Running => {}
+        Stage::Announced | Stage::Waiting | Stage::Running => {}
     }
     page
 }
@@ -53,12 +53,12 @@ fn stats(query: &Query, done: Option<&Done>) -> Value {
     let (rows, bytes) = done.map_or((0, 0), |done| (done.processed_rows, done.read_bytes));
     let ended = query.stage.ended();
     let splits = if ended { 6 } else { 0 };
-    json!({"state": query.stage.name(), "queued": query.stage == Stage::Announced, "scheduled": ended,
+    json!({"state": query.stage.name(), "queued": matches!(query.stage, Stage::Announced | Stage::Waiting), "scheduled": ended,
         "nodes": if ended { 3 } else { 0 }, "totalSplits": splits, "queuedSplits": 0, "runningSplits": 0, "completedSplits": splits,
         "cpuTimeMillis": query.elapsed_millis(), "wallTimeMillis": query.elapsed_millis(),
         "queuedTimeMillis": query.queued_millis(), "elapsedTimeMillis": query.elapsed_millis(),
         "processedRows": rows, "processedBytes": bytes, "physicalInputBytes": bytes, "physicalWrittenBytes": 0,
-        "peakMemoryBytes": 1_048_576, "spilledBytes": 0})
+        "peakMemoryBytes": query.effort.reserves, "spilledBytes": if ended { query.effort.spills } else { 0 }})
 }
 
 fn error(failed: &Failed) -> Value {
@@ -74,16 +74,15 @@ pub(super) fn refused(message: &str) -> Value {
 
 /// A line of `GET /v1/query`.
 pub(super) fn summary(query: &Query) -> Value {
-    let memory = if query.stage == Stage::Running {
-        "1048576B"
-    } else {
-        "0B"
+    let memory = match query.stage {
+        Stage::Running => query.effort.reserves,
+        _ => 0,
     };
     let mut summary = json!({
         "queryId": query.id, "state": query.stage.name(), "query": query.sql, "queryType": kind(&query.sql),
         "session": {"user": query.user, "source": query.source, "clientTags": query.tags, "catalog": query.catalog, "schema": query.schema},
         "queryStats": {"createTime": query.created, "executionStartTime": query.began, "endTime": query.ended,
-            "elapsedTime": format!("{}.00ms", query.elapsed_millis()), "totalMemoryReservation": memory}
+            "elapsedTime": format!("{}.00ms", query.elapsed_millis()), "totalMemoryReservation": format!("{memory}B")}
     });
     if let Stage::Failed(failed) = &query.stage {
         summary["errorCode"] =
