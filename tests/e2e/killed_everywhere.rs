@@ -1,5 +1,5 @@
-//! `kill -9` in each kind of step of phase3: as it starts, after it has written down how it can be found again, and
-//! while it is put back. The run that is resumed each time ends with the report of one that was never killed.
+//! `kill -9` in each kind of step of phase3: as it starts, and after it has written down how it can be found again. (While
+//! something is put back is `toggled`'s.) The run that is resumed each time ends with the report of one that was never killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use crate::lab::NAMESPACE;
 use crate::whole_run::has_its_rows;
 
 /// The events at which the program is killed, once for each kind of step.
-const MOMENTS: [&str; 3] = ["step_started", "step_checkpointed", "undo_started"];
+const MOMENTS: [&str; 2] = ["step_started", "step_checkpointed"];
 /// More kills than there are kinds and moments mean that the run does not get on.
 const MOST_KILLS: usize = 120;
 /// As many kinds of steps run in phase3 on 476.
