@@ -60,9 +60,9 @@ fn child() {
         .build()
         .unwrap();
     runtime.block_on(work(&hold, life));
-    if life % 2 == 0 {
+    if life.is_multiple_of(2) {
         // Killed, as far as the state can tell: nothing is closed.
-        std::process::exit(0);
+        std::mem::forget(hold);
     }
 }
 
