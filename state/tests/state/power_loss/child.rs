@@ -66,7 +66,7 @@ fn child() {
     runtime.block_on(work(&hold, life));
     if life.is_multiple_of(2) {
         // Killed, as far as the state can tell: nothing is closed.
-        std::process::exit(0);
+        std::mem::forget(hold);
     }
 }
 
