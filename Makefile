@@ -106,9 +106,13 @@ phase3: lab ## start the lab and run phase3 on it
 	$(FLOWCTL) run phase3 --target lab || test $$? -eq 3
 
 .PHONY: full
-full: check crash kills soak e2e ## all that CI runs, then what takes too long for it: every crash point, the toggle that is killed, and phase3 on Trino 368
+full: check rehearsal crash kills soak e2e ## all that CI runs, then what takes too long for it: every crash point, the toggle that is killed, and phase3 on Trino 368
 	$(FLOWCTL) run lab --param trino=368
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- long_
+
+.PHONY: rehearsal
+rehearsal: ## phase3 on doubles to its end, with nothing beside it: no step fails, each alert goes its whole way
+	FLOWCTL_REHEARSAL=undisturbed $(CARGO) test --release --locked -p flowctl --test cli -- phase3_runs_without --nocapture
 
 .PHONY: contract
 contract: lab ## what the doubles of a rehearsal are held to, asked of the lab

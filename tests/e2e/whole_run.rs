@@ -45,6 +45,8 @@ fn judged(world: &World, params: &[&str], expected: &str) -> Outcome {
 
 /// The tables hold exactly what they must, and nothing of flowctl runs any more.
 pub(crate) fn has_its_rows(world: &World) -> Outcome {
+    // What was put back last restarted the servers.
+    world.lab.workers(2)?;
     let trino = world.lab.trino()?;
     for (table, rows) in TABLES {
         let found = trino.rows(&format!(
