@@ -44,23 +44,27 @@ fn roll_out(cluster: &mut Cluster, deployment: &Value) {
         })
         .cloned()
         .collect();
-    let (mut current, old): (Vec<Value>, Vec<Value>) = own
+    let names: Vec<String> = (0..wanted)
+        .map(|nth| {
+            let suffix = short_hash(&format!("{uid}/{hash}/{nth}"));
+            format!("{}-{hash}-{}", object::name(deployment), &suffix[..5])
+        })
+        .collect();
+    // Those of an older template have other names, and so have those that are too many.
+    let (mut current, surplus): (Vec<Value>, Vec<Value>) = own
         .into_iter()
-        .partition(|pod| pod["metadata"]["labels"]["pod-template-hash"] == hash.as_str());
-    let surplus = current.split_off(wanted.min(current.len()));
-    for pod in old.iter().chain(&surplus) {
+        .partition(|pod| names.iter().any(|name| object::name(pod) == name));
+    for pod in &surplus {
         if let Some(path) = path_of(pod) {
             cluster.forget(&path);
         }
     }
-    for nth in 0..wanted {
-        let suffix = short_hash(&format!("{uid}/{hash}/{nth}"));
-        let name = format!("{}-{hash}-{}", object::name(deployment), &suffix[..5]);
+    for (nth, name) in names.iter().enumerate() {
         if current.iter().any(|pod| object::name(pod) == name) {
             continue;
         }
         let now = cluster.clock.now().to_string();
-        let pod = cluster.keep(pod(deployment, &name, &hash, nth, &now));
+        let pod = cluster.keep(pod(deployment, name, &hash, nth, &now));
         current.push(pod);
     }
     let ready = current

@@ -50,8 +50,12 @@ async fn a_session_begins_with_what_the_coordinator_has_read() {
     configure(&kube, "query.max-run-time=24h\n# spill-enabled=true").await;
     let client = platform.context.clients.trino().await.unwrap();
     let statement = Statement::new("SHOW SESSION").unwrap();
+    let options = QueryOptions {
+        max_rows: 1000,
+        ..QueryOptions::default()
+    };
     let result = client
-        .query(&platform.context, &statement, &QueryOptions::default())
+        .query(&platform.context, &statement, &options)
         .await
         .unwrap();
     let value = |name: &str| {
