@@ -65,6 +65,31 @@ impl Faults {
     }
 }
 
+/// Lets some requests meet these faults, for the fuzz targets.
+#[cfg(any(test, feature = "testing"))]
+pub fn meet(inject: Inject) {
+    let faults = Faults::new(inject);
+    for (protocol, path) in [
+        (Protocol::Trino, "/v1/statement"),
+        (
+            Protocol::Kubernetes,
+            "/apis/apps/v1/namespaces/data-platform/deployments/trino",
+        ),
+        (Protocol::S3, "/bucket/key"),
+    ] {
+        let request = Request {
+            method: http::Method::POST,
+            path: path.to_owned(),
+            query: Vec::new(),
+            headers: http::HeaderMap::new(),
+            body: "SELECT 1".into(),
+        };
+        for _ in 0..3 {
+            drop(faults.plan(protocol, &request));
+        }
+    }
+}
+
 fn matches(matcher: &Matcher, protocol: Protocol, request: &Request) -> bool {
     let fits = |pattern: &Option<String>, text: &str| {
         pattern.as_ref().is_none_or(|pattern| fits(pattern, text))
