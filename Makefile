@@ -26,7 +26,7 @@ test: ## all tests that need no lab; no network beyond crates
 	$(CARGO) test --workspace --locked
 
 .PHONY: check
-check: fmt clippy test doc deny durable ## what CI checks before it starts the lab
+check: fmt clippy test crash-sample doc deny durable ## what CI checks before it starts the lab
 
 .PHONY: scale
 scale: build ## ten thousand steps in under 64 MB, with the release binary
@@ -40,6 +40,25 @@ FUZZED := expression inject kubernetes language prometheus s3_select state_impor
 fuzz: ## read inputs made out of fuzz/corpus: FUZZ_SECONDS for each target, FUZZ_SEED says which
 	$(CARGO) build --locked -p flowctl-fuzz --example fuzz
 	cd $${CARGO_TARGET_DIR:-target} && for target in $(FUZZED); do ./debug/examples/fuzz $$target $(FUZZ_SECONDS) $(FUZZ_SEED); done
+
+CRASH := $(CARGO) test --locked -p flowctl --features crash-points --test crash --
+
+.PHONY: crash-sample
+crash-sample: ## the crash suite at some of its points, and each of its mutants until it is seen
+	$(CRASH)
+
+.PHONY: crash
+crash: ## the crash suite at every point, and the resume killed as well; its tables go to target/crash.md
+	rm -f target/crash.md
+	FLOWCTL_CRASH_POINTS=all FLOWCTL_CRASH_TABLE=$(abspath target/crash.md) $(CRASH) --nocapture
+
+.PHONY: kills
+kills: ## a thousand times kill -9 at random
+	FLOWCTL_KILL_ROUNDS=1000 $(CARGO) test --locked -p flowctl --test durability -- kill --nocapture
+
+.PHONY: soak
+soak: ## ten thousand runs in one process, in simulated time
+	FLOWCTL_SOAK_RUNS=10000 $(CARGO) test --release --locked -p flowctl --test durability -- soak --nocapture
 
 .PHONY: durable
 durable: ## strace: nothing is acknowledged before its fdatasync
@@ -87,7 +106,7 @@ phase3: lab ## start the lab and run phase3 on it
 	$(FLOWCTL) run phase3 --target lab || test $$? -eq 3
 
 .PHONY: full
-full: check e2e ## all that CI runs, then what takes too long for it: the toggle that is killed, and phase3 on Trino 368
+full: check crash kills soak e2e ## all that CI runs, then what takes too long for it: every crash point, the toggle that is killed, and phase3 on Trino 368
 	$(FLOWCTL) run lab --param trino=368
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl-tests --features lab --test e2e -- long_
 

@@ -17,5 +17,8 @@ impl Kinds for Plain {
 /// All kinds.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::standard().with(KindEntry::of::<Experiment<Plain>>())
+    let kinds = Registry::standard().with(KindEntry::of::<Experiment<Plain>>());
+    #[cfg(feature = "crash-points")]
+    let kinds = kinds.with(KindEntry::of::<crate::world::World>());
+    kinds
 }

@@ -20,4 +20,7 @@ pub mod kinds;
 pub mod progress;
 pub mod report;
 pub mod server;
+pub mod verify;
 pub mod view;
+#[cfg(feature = "crash-points")]
+mod world;

@@ -103,7 +103,7 @@ pub fn evidence_of(event: &Event) -> Vec<&str> {
                 .chain(found)
                 .collect()
         }
-        Event::StepFailed { evidence, .. } => evidence
+        Event::StepFailed { evidence, .. } | Event::StepCancelled { evidence, .. } => evidence
             .iter()
             .map(|evidence| evidence.sha256.as_str())
             .collect(),
@@ -112,7 +112,6 @@ pub fn evidence_of(event: &Event) -> Vec<&str> {
         | Event::StepStarted { .. }
         | Event::StepCheckpointed { .. }
         | Event::StepSkipped { .. }
-        | Event::StepCancelled { .. }
         | Event::StepRechecked { .. }
         | Event::ApprovalGranted { .. }
         | Event::UndoStarted { .. }

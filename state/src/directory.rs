@@ -13,6 +13,7 @@
 //! | `flowctl.sock` | where the holder answers |
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use flowctl_workflows::RunId;
 use crate::disk::{replace_file, sync_directory};
 use crate::error::LogError;
 use crate::event::Epoch;
+use crate::exchange;
 
 /// A socket's path has room for this many bytes in the kernel's address structure, less its zero.
 const SOCKET_PATH: usize = 107;
@@ -45,7 +47,11 @@ impl StateDirectory {
                 .mode(0o700)
                 .create(&path)
                 .map_err(|error| LogError::io("create the state directory", &path, error))?;
-            path.parent().map_or(Ok(()), sync_directory)?;
+        }
+        // Until the first epoch is counted, whoever made the way to here may have been killed before it
+        // was durable, and how much of the way that was is not known.
+        if !path.join("epoch").exists() {
+            path.ancestors().skip(1).try_for_each(sync_foreign)?;
         }
         Ok(Self { path })
     }
@@ -54,7 +60,9 @@ impl StateDirectory {
     #[must_use]
     pub fn existing(path: &Path) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;
-        path.join("sled").is_dir().then_some(Self { path })
+        // Between two steps of an exchange the log has another name.
+        let kept = ["sled", exchange::OLD].map(|name| path.join(name).is_dir());
+        kept.contains(&true).then_some(Self { path })
     }
 
     /// The directory itself.
@@ -129,6 +137,23 @@ impl StateDirectory {
             return Ok(());
         }
         replace_file(&self.path.join("epoch"), format!("{epoch}\n").as_bytes())
+    }
+}
+
+/// Makes the names in a directory durable, unless it is one that this user cannot have made them in.
+fn sync_foreign(path: &Path) -> Result<(), LogError> {
+    match sync_directory(path) {
+        Err(LogError::Io { source, .. })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 

@@ -10,8 +10,11 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use tempfile::NamedTempFile;
 
 use crate::error::LogError;
 
@@ -39,8 +42,35 @@ impl DiskFiles {
 
     /// Whether another process has the store open.
     pub(crate) fn held(path: &Path) -> bool {
-        File::open(path.join("db"))
-            .is_ok_and(|db| matches!(db.try_lock(), Err(TryLockError::WouldBlock)))
+        Self::held_as(path, None)
+    }
+
+    /// The same of one store, which had this inode, and not of another that has its name now.
+    pub(crate) fn held_as(path: &Path, inode: Option<u64>) -> bool {
+        File::open(path.join("db")).is_ok_and(|db| {
+            let same =
+                inode.is_none_or(|inode| db.metadata().is_ok_and(|about| about.ino() == inode));
+            same && matches!(db.try_lock(), Err(TryLockError::WouldBlock))
+        })
+    }
+
+    /// Keeps others from opening the store, unless one has it open: then there is none.
+    pub(crate) fn lock(path: &Path) -> Result<Option<File>, LogError> {
+        let db = path.join("db");
+        let failed = |error| LogError::io("open", &db, error);
+        let file = File::open(&db).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// The inode of the store's file.
+    pub(crate) fn inode(&self) -> Result<u64, LogError> {
+        let about = self.db.metadata();
+        let about = about.map_err(|error| LogError::io("look at", &self.path.join("db"), error))?;
+        Ok(about.ino())
     }
 
     /// Makes durable what the store wrote since the last time.
@@ -93,7 +123,7 @@ impl DiskFiles {
     }
 }
 
-fn names(directory: &Path) -> Result<Vec<OsString>, LogError> {
+pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>, LogError> {
     let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match entries {
         Ok(entries) => Ok(entries.iter().map(std::fs::DirEntry::file_name).collect()),
@@ -102,7 +132,7 @@ fn names(directory: &Path) -> Result<Vec<OsString>, LogError> {
 }
 
 /// The store removes files that it no longer needs at any time; such a file needs no sync.
-fn sync_file(path: &Path) -> Result<(), LogError> {
+pub(crate) fn sync_file(path: &Path) -> Result<(), LogError> {
     match File::open(path).and_then(|file| file.sync_data()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(LogError::io("make durable", path, error))
@@ -128,9 +158,18 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), LogError> {
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<(), LogError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let failed = |error| LogError::io("write", path, error);
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    let mut file = NamedTempFile::new_in(directory).map_err(failed)?;
     io::Write::write_all(&mut file, content).map_err(failed)?;
     file.as_file().sync_data().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    put_in_place(file, path).map_err(failed)?;
     sync_directory(directory)
+}
+
+/// Gives a finished file its name. `persist` of the crate would do, but it calls the kernel directly,
+/// and the power-loss test sees only what goes through the C library.
+pub(crate) fn put_in_place(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    let temporary = file.into_temp_path();
+    std::fs::rename(&temporary, path)?;
+    // There is nothing left under that name to be removed.
+    temporary.keep().map(drop).map_err(|error| error.error)
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -14,13 +14,25 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::codec::sha256;
-use crate::disk::sync_directory;
+use crate::disk::{put_in_place, sync_directory};
 use crate::error::LogError;
+use crate::exchange::entries;
 
 /// Keeps raw records.
 #[derive(Debug)]
 pub struct EvidenceStore {
     root: PathBuf,
+}
+
+/// A record that is kept, unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The hash of its content.
+    pub sha256: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// What that takes on the disk, in bytes.
+    pub bytes: u64,
 }
 
 impl EvidenceStore {
@@ -85,11 +97,7 @@ impl EvidenceStore {
             sha256: hash.to_owned(),
             what,
         };
-        if hash.len() != 64
-            || !hash
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        {
+        if !is_hash(hash) {
             return Err(missing());
         }
         let path = self.path(hash);
@@ -109,11 +117,49 @@ impl EvidenceStore {
         }
     }
 
+    /// All records that are kept, unread.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn list(&self) -> Result<Vec<Stored>, LogError> {
+        let mut stored = Vec::new();
+        for directory in entries(&self.root)? {
+            for path in entries(&directory)? {
+                let part = |path: &Path| {
+                    path.file_stem()
+                        .map(|name| name.to_string_lossy().into_owned())
+                };
+                let (Some(first), Some(rest)) = (part(&directory), part(&path)) else {
+                    continue;
+                };
+                let sha256 = first + &rest;
+                if self.path(&sha256) == path && is_hash(&sha256) {
+                    let about = std::fs::metadata(&path)
+                        .map_err(|error| LogError::io("look at", &path, error))?;
+                    let bytes = about.blocks() * 512;
+                    stored.push(Stored {
+                        sha256,
+                        path,
+                        bytes,
+                    });
+                }
+            }
+        }
+        Ok(stored)
+    }
+
     /// The file of the record with this hash: two digits name the directory.
     fn path(&self, hash: &str) -> PathBuf {
         let (directory, name) = hash.split_at_checked(2).unwrap_or((hash, ""));
         self.root.join(directory).join(format!("{name}.gz"))
     }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Makes a directory for this user only; says whether it was not there.
@@ -132,9 +178,7 @@ fn write(path: &Path, directory: &Path, content: &[u8]) -> Result<(), LogError> 
     compressed.write_all(content).map_err(failed)?;
     let file = compressed.finish().map_err(failed)?;
     file.as_file().sync_data().map_err(failed)?;
-    file.persist(path)
-        .map(drop)
-        .map_err(|error| failed(error.error))
+    put_in_place(file, path).map_err(failed)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use flowctl_workflows::{RunId, StepId};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::crash::{self, Mutant};
 use crate::event::{Envelope, Epoch, Event, RunOutcome, Seq, SkipReason};
 
 /// An event that does not fit what went before.
@@ -93,6 +94,8 @@ pub struct StepRecord {
     pub handle: Option<Box<Value>>,
     /// What its last successful attempt came to.
     pub result: Option<Box<StepResult>>,
+    /// What it had come to before its effect was taken back, until it begins again.
+    pub before_undo: Option<Box<StepResult>>,
     /// Every attempt that failed or was stopped, oldest first.
     pub failures: Vec<FailedAttempt>,
     /// Whether its effect was taken back.
@@ -353,6 +356,13 @@ impl RunState {
                 for place in self.find_all(envelope, reopened)? {
                     self.steps[place].reopen();
                 }
+                if crash::is(Mutant::ForgetTries) {
+                    self.steps.iter_mut().for_each(|step| step.tries = 0);
+                }
+                if crash::is(Mutant::ForgetUndo) {
+                    let undos = self.steps.iter_mut().map(|step| &mut step.undo);
+                    undos.for_each(|undo| *undo = UndoState::None);
+                }
                 self.jobs = *jobs;
                 self.only
                     .clone_from(only.as_ref().unwrap_or(&self.only_at_start));
@@ -445,6 +455,12 @@ fn index(plan: &Plan) -> Result<HashMap<StepId, u32>, &'static str> {
 }
 
 impl StepRecord {
+    /// What its last successful attempt came to, also when its effect was taken back since.
+    #[must_use]
+    pub fn came_to(&self) -> Option<&StepResult> {
+        self.result.as_deref().or(self.before_undo.as_deref())
+    }
+
     fn reopen(&mut self) {
         self.state = StepState::Waiting;
         self.tries = 0;
@@ -466,8 +482,9 @@ impl StepRecord {
                     handle: None,
                 };
                 self.undo = UndoState::None;
+                self.before_undo = None;
                 self.attempts += 1;
-                self.tries += 1;
+                self.tries += 1 + u32::from(crash::is(Mutant::CountTriesTwice));
                 self.started.get_or_insert(at);
                 self.finished = None;
             }
@@ -579,6 +596,7 @@ impl StepRecord {
             ) if matches!(self.undo, UndoState::Running { .. }) => {
                 // Where nothing was taken back, what was done still stands.
                 if self.state == StepState::Succeeded && !nothing {
+                    self.before_undo = self.result.take();
                     self.reopen();
                 }
                 self.handle = None;

@@ -12,18 +12,22 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flowctl_workflows::RunId;
 
 use crate::chain::{Head, Heads, seal_all};
 use crate::codec;
+use crate::crash::{self, Mutant, Point};
 use crate::disk::DiskFiles;
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, Seq};
+use crate::exchange::{self, unfinished};
 use crate::head_notes::HeadNotes;
 use crate::keys;
 use crate::log::{Append, EventLog, Visit};
+use crate::recovery::{recover, unsettle};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
 /// then sled never opens a file for it.
@@ -41,6 +45,8 @@ pub struct SledLog {
     // Fields are dropped in this order, and this one waits for the store's last thread.
     _release: Release,
     files: DiskFiles,
+    /// Whether it is known on the disk that something was written.
+    written: AtomicBool,
     writing: Mutex<Writing>,
     notes: Mutex<HeadNotes>,
     /// The acknowledged ends of runs. Its lock is never held while the disk is waited for.
@@ -64,29 +70,12 @@ impl SledLog {
     }
 
     fn open_with_parts_of(path: &Path, part: usize) -> Result<Self, LogError> {
-        std::fs::create_dir_all(path).map_err(|error| LogError::io("create", path, error))?;
-        let open = || {
-            sled::Config::new()
-                .path(path)
-                .cache_capacity(CACHE)
-                .flush_every_ms(None)
-                .mode(sled::Mode::HighThroughput)
-                .open()
-        };
-        // On files that were tampered with sled may panic where it should return an error.
-        let store = catch_unwind(open)
-            .map_err(|_| LogError::Store {
-                path: path.into(),
-                what: "sled cannot make sense of its files".into(),
-            })?
-            .map_err(|error| match DiskFiles::held(path) {
-                true => LogError::Held {
-                    path: path.into(),
-                    holder: None,
-                    stopped: false,
-                },
-                false => from_sled("open", path, error),
-            })?;
+        exchange::settle(path)?;
+        if !path.join("db").exists() {
+            make(path)?;
+        }
+        recover(path, open_and_close)?;
+        let store = open_store(path)?;
         let files = DiskFiles::open(path)?;
         // What a killed process wrote may be in the page cache only; it was read, so it must stay.
         files.sync_all()?;
@@ -95,8 +84,12 @@ impl SledLog {
             part,
             epoch: None,
             store,
-            _release: Release(path.to_path_buf()),
+            _release: Release {
+                inode: files.inode()?,
+                path: path.to_path_buf(),
+            },
             files,
+            written: AtomicBool::new(false),
             writing: Mutex::default(),
             notes: Mutex::new(HeadNotes::read(path)),
             heads: Mutex::default(),
@@ -110,14 +103,34 @@ impl SledLog {
         self
     }
 
+    /// Takes nothing more and notes nothing when it is closed: another log has its name from now on.
+    pub(crate) fn retire(&self) {
+        lock(&self.writing).stopped = Some(LogError::ReadingOnly {
+            path: self.path.clone(),
+        });
+    }
+
     /// Applies a batch of changes, all or nothing, and returns when they are durable.
     fn store(&self, batch: sled::Batch) -> Result<(), LogError> {
+        crash::reached(Point::Asked);
+        if !self.written.swap(true, Ordering::Relaxed) {
+            unsettle(&self.path)?;
+        }
         let flushed = catch_unwind(AssertUnwindSafe(|| {
             self.store.apply_batch(batch)?;
+            crash::reached(Point::Applied);
+            if crash::is(Mutant::DropFlush) {
+                return Ok(0);
+            }
             self.store.flush()
         }));
         match flushed {
-            Ok(Ok(_)) => self.files.sync(),
+            Ok(Ok(_)) => {
+                crash::reached(Point::Flushed);
+                self.files.sync()?;
+                crash::reached(Point::Durable);
+                Ok(())
+            }
             Ok(Err(error)) => Err(from_sled("write", &self.path, error)),
             Err(_) => Err(LogError::Store {
                 path: self.path.clone(),
@@ -152,10 +165,10 @@ impl SledLog {
     }
 
     fn stored_head(&self, run: &RunId) -> Result<Option<Head>, LogError> {
-        let Some(last) = self.store.scan_prefix(keys::prefix(run)).keys().next_back() else {
+        let mut keys = self.store.scan_prefix(keys::prefix(run)).keys();
+        let Some(key) = self.step(|| keys.next_back())? else {
             return Ok(None);
         };
-        let key = last.map_err(|error| from_sled("read", &self.path, error))?;
         let last = self.parse(&key)?.1;
         let mut sha256 = String::new();
         self.scan(run, last, &mut |_, record| {
@@ -169,8 +182,8 @@ impl SledLog {
     fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
         let end = keys::after(run);
         let mut current: Option<(Seq, Vec<u8>)> = None;
-        for entry in self.store.range(keys::key(run, from, 0)..end) {
-            let (key, part) = entry.map_err(|error| from_sled("read", &self.path, error))?;
+        let mut entries = self.store.range(keys::key(run, from, 0)..end);
+        while let Some((key, part)) = self.step(|| entries.next())? {
             let seq = self.parse(&key)?.1;
             match &mut current {
                 Some((open, record)) if *open == seq => record.extend_from_slice(&part),
@@ -188,6 +201,22 @@ impl SledLog {
             let _ = visit(seq, &record);
         }
         Ok(())
+    }
+
+    /// One step of reading. On files that were tampered with sled may panic where it should say so.
+    fn step<T>(
+        &self,
+        next: impl FnOnce() -> Option<sled::Result<T>>,
+    ) -> Result<Option<T>, LogError> {
+        match catch_unwind(AssertUnwindSafe(next)) {
+            Ok(entry) => entry
+                .transpose()
+                .map_err(|error| from_sled("read", &self.path, error)),
+            Err(_) => Err(LogError::Store {
+                path: self.path.clone(),
+                what: "sled gave up while reading".into(),
+            }),
+        }
     }
 
     fn parse(&self, key: &[u8]) -> Result<(RunId, Seq), LogError> {
@@ -273,15 +302,17 @@ impl EventLog for SledLog {
     fn heads(&self) -> Result<Vec<(RunId, Seq)>, LogError> {
         let mut heads = Vec::new();
         let mut from = Vec::new();
-        while let Some(key) = self.store.range(from..).keys().next() {
-            let key = key.map_err(|error| from_sled("read", &self.path, error))?;
+        loop {
+            let mut keys = self.store.range(from..).keys();
+            let Some(key) = self.step(|| keys.next())? else {
+                return Ok(heads);
+            };
             let run = self.parse(&key)?.0;
             from = keys::after(&run);
             if let Some(head) = self.head(&run)? {
                 heads.push((run, head.last));
             }
         }
-        Ok(heads)
     }
 
     fn noted(&self, run: &RunId) -> Option<Head> {
@@ -327,6 +358,54 @@ impl EventLog for SledLog {
     }
 }
 
+/// Makes an empty store, whole or not at all: sled makes its files one after the other without waiting
+/// for the disk, and does not open what a power cut leaves of that.
+fn make(path: &Path) -> Result<(), LogError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(|error| LogError::io("create", parent, error))?;
+    let made = unfinished(path)?;
+    open_and_close(made.path())?;
+    exchange::begin(made, path)
+}
+
+/// Lets sled do to a store what it does when it opens one, and makes that durable.
+fn open_and_close(path: &Path) -> Result<(), LogError> {
+    let store = open_store(path)?;
+    let files = DiskFiles::open(path)?;
+    let release = Release {
+        inode: files.inode()?,
+        path: path.to_path_buf(),
+    };
+    drop(store);
+    drop(release);
+    files.sync_all()
+}
+
+fn open_store(path: &Path) -> Result<sled::Db, LogError> {
+    let open = || {
+        sled::Config::new()
+            .path(path)
+            .cache_capacity(CACHE)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+    };
+    // On files that were tampered with sled may panic where it should return an error.
+    catch_unwind(open)
+        .map_err(|_| LogError::Store {
+            path: path.into(),
+            what: "sled cannot make sense of its files".into(),
+        })?
+        .map_err(|error| match DiskFiles::held(path) {
+            true => LogError::Held {
+                path: path.into(),
+                holder: None,
+                stopped: false,
+            },
+            false => from_sled("open", path, error),
+        })
+}
+
 fn from_sled(doing: &'static str, path: &Path, error: sled::Error) -> LogError {
     match error {
         sled::Error::Io(error) => LogError::io(doing, path, error),
@@ -349,13 +428,17 @@ fn from_sled(doing: &'static str, path: &Path, error: sled::Error) -> LogError {
 /// keeps them locked a little longer than the store lives, and whoever opens them next would be told
 /// that they are held.
 #[derive(Debug)]
-struct Release(PathBuf);
+struct Release {
+    path: PathBuf,
+    /// Another store may have its name by then.
+    inode: u64,
+}
 
 impl Drop for Release {
     fn drop(&mut self) {
         // Bounded, because by then another process may hold them.
         for _ in 0..1000 {
-            if !DiskFiles::held(&self.0) {
+            if !DiskFiles::held_as(&self.path, Some(self.inode)) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));

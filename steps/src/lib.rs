@@ -3,6 +3,7 @@
 //! Knows nothing of the DAG, of runs that went before, or of where state is kept. What a step says
 //! goes back to the caller as an [`Output`] or a [`StepError`]; the caller turns it into events.
 
+pub mod again;
 pub mod child;
 pub mod clients;
 pub mod clock;

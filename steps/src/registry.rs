@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::again::{Again, JudgeAgain, NotJudged, Records};
 use crate::step::{KindInfo, Step};
 
 /// Parameters that do not fit their kind, although the schema let them through.
@@ -29,6 +30,8 @@ pub trait Kind {
     type Output: serde::Serialize + schemars::JsonSchema;
     /// When a step of this kind is undone if its workflow does not say so.
     const UNDONE: UndoWhen = UndoWhen::Never;
+    /// How what a step found out is judged again from its records; `None`: it is not possible (yet).
+    const JUDGE_AGAIN: Option<JudgeAgain<Self::Params>> = None;
 
     /// A step with these parameters.
     ///
@@ -49,6 +52,20 @@ pub struct KindEntry {
     /// JSON schema of the output.
     pub output_schema: fn() -> Value,
     build: fn(&Value) -> Result<Box<dyn Step>, ParamsError>,
+    judge_again: Option<fn(&Value, &Records<'_>) -> Result<Again, NotJudged>>,
+}
+
+/// The parameters of a kind. A step without `with:` has those of an empty object.
+fn params<K: Kind>(with: &Value) -> Result<K::Params, ParamsError> {
+    let with = if with.is_null() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        with.clone()
+    };
+    serde_json::from_value(with).map_err(|error| ParamsError {
+        kind: K::INFO.name,
+        reason: error.to_string(),
+    })
 }
 
 impl KindEntry {
@@ -68,21 +85,12 @@ impl KindEntry {
                     .to_value()
             },
             build: |with| {
-                // A step without `with:` has the parameters of an empty object.
-                let with = if with.is_null() {
-                    Value::Object(serde_json::Map::new())
-                } else {
-                    with.clone()
-                };
-                let params = serde_json::from_value(with).map_err(|error| ParamsError {
-                    kind: K::INFO.name,
-                    reason: error.to_string(),
-                })?;
-                K::build(params).map_err(|reason| ParamsError {
+                K::build(params::<K>(with)?).map_err(|reason| ParamsError {
                     kind: K::INFO.name,
                     reason,
                 })
             },
+            judge_again: K::JUDGE_AGAIN.map(|_| judge_again::<K> as _),
         }
     }
 
@@ -92,6 +100,27 @@ impl KindEntry {
     /// [`ParamsError`].
     pub fn build(&self, with: &Value) -> Result<Box<dyn Step>, ParamsError> {
         (self.build)(with)
+    }
+
+    /// Judges again what a step with these parameters found out, from the records that it kept; `None`: this kind cannot.
+    #[must_use]
+    pub fn judge_again(
+        &self,
+        with: &Value,
+        records: &Records<'_>,
+    ) -> Option<Result<Again, NotJudged>> {
+        self.judge_again.map(|judge| judge(with, records))
+    }
+}
+
+fn judge_again<K: Kind>(with: &Value, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let params = params::<K>(with).map_err(|error| NotJudged::Wrong(error.to_string()))?;
+    match K::JUDGE_AGAIN {
+        Some(judge) => judge(&params, records),
+        None => Err(NotJudged::Lacking(format!(
+            "{} is not judged again",
+            K::INFO.name
+        ))),
     }
 }
 

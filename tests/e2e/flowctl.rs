@@ -1,5 +1,6 @@
 //! The program under test: starts it, kills it, and reads what it says.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -53,6 +54,17 @@ impl Flowctl {
         })
     }
 
+    /// The same program with an empty state, as on another machine.
+    pub(crate) fn with_a_state_of_its_own(&self) -> Outcome<Self> {
+        let state =
+            tempfile::tempdir().map_err(|error| format!("no folder for the state: {error}"))?;
+        Ok(Self {
+            program: self.program.clone(),
+            checkout: self.checkout.clone(),
+            state,
+        })
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -95,6 +107,44 @@ impl Flowctl {
         command
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program.display()))
+    }
+
+    /// Starts it and lets it run; what it says is there to be read. Only for what says little: nobody reads it meanwhile.
+    pub(crate) fn start_heard(&self, arguments: &[&str]) -> Outcome<Child> {
+        let command = &mut self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", self.program.display()))
+    }
+
+    /// Starts it with its output to be read line by line.
+    pub(crate) fn start_followed(&self, arguments: &[&str]) -> Outcome<Child> {
+        let command = &mut self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", self.program.display()))
+    }
+
+    /// Waits for its end and gives what it has said, if it was started to be heard.
+    pub(crate) fn wait(child: &mut Child) -> Outcome<Done> {
+        let read = |pipe: Option<&mut dyn Read>| {
+            let mut text = String::new();
+            let read = pipe.map_or(Ok(0), |pipe| pipe.read_to_string(&mut text));
+            read.map(|_| text)
+                .map_err(|error| format!("what flowctl says cannot be read: {error}"))
+        };
+        let stdout = read(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read))?;
+        let stderr = read(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read))?;
+        let status = child
+            .wait()
+            .map_err(|error| format!("flowctl cannot be waited for: {error}"))?;
+        Ok(Done {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr,
+        })
     }
 
     /// Runs some steps of phase3 on the lab and gives the report.

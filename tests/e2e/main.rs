@@ -16,7 +16,9 @@ mod dry_run;
 mod flowctl;
 mod http;
 mod killed;
+mod killed_everywhere;
 mod lab;
+mod paused;
 mod report;
 mod toggled;
 mod trino;
@@ -61,6 +63,8 @@ const SCENARIOS: &[Scenario] = &[
         "a_target_of_one_millisecond",
         broken::target_of_one_millisecond,
     ),
+    ("a_flowctl_paused_past_its_lease", paused::past_its_lease),
+    ("a_paused_flowctl_is_taken_over", paused::on_one_state),
     ("an_emptied_table", broken::emptied_table),
     ("a_lost_worker", broken::lost_worker),
     ("a_stopped_metastore", broken::stopped_metastore),
@@ -69,6 +73,10 @@ const SCENARIOS: &[Scenario] = &[
 
 /// Those that take long, or another Trino; run when they are asked for by name, as `make full` does. The last one leaves that Trino there.
 const LONG: &[Scenario] = &[
+    (
+        "long_killed_in_every_kind_of_step",
+        killed_everywhere::in_every_kind,
+    ),
     (
         "long_toggle_killed_and_resumed",
         toggled::killed_and_resumed,
@@ -121,6 +129,11 @@ fn main() -> std::process::ExitCode {
     println!("the state is kept in {}", world.flowctl.keep_state());
     println!("failed after {} s: {}", clock.seconds(), failed.join(", "));
     std::process::ExitCode::FAILURE
+}
+
+/// What a scenario has to say beside whether it passed.
+fn say(line: &str) {
+    println!("         {line}");
 }
 
 impl World {

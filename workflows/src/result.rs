@@ -33,7 +33,7 @@ pub enum Outcome {
 }
 
 /// What was found out about a criterion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Verdict {
     /// Measured, and it holds.
     #[serde(rename = "PASS")]
@@ -136,7 +136,8 @@ pub struct Failure {
 }
 
 /// A raw record, kept by the hash of its content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Evidence {
     /// What it is, for people, for example `query-20261123_093012_00004_x7k2p.json`.
     pub name: String,
@@ -149,7 +150,8 @@ pub struct Evidence {
 }
 
 /// A measured number with what it was held against.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Number {
     /// For example `p95`.
     pub name: String,
@@ -170,7 +172,8 @@ pub struct Number {
 }
 
 /// A two-sided confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Interval {
     /// Lower end, if the samples bound it.
     pub low: Option<f64>,

@@ -2,7 +2,8 @@
 //! a [`Context`]; strict (a name that does not exist is an error) and without escaping.
 //!
 //! A string that is exactly one `{{ path }}` becomes the value itself, with its JSON type; in any other text a
-//! list, an object or `null` is an error, since its printed form is never what was meant. An element of a list is
+//! list, an object or `null` is an error, since its printed form is never what was meant. A key may be a template as
+//! well, `{"{{ params.catalog }}.properties": …}`, and is always a text. An element of a list is
 //! `{{ steps.a.output.rows.[0].[1] }}`. The helpers are `if`, `unless`, `each`, `with`, `lookup`, `eq`, `ne`, `gt`,
 //! `gte`, `lt`, `lte`, `and`, `or`, `not` and `len`; logic belongs into CEL. `\{{` writes two braces, and
 //! `{{{{raw}}}} … {{{{/raw}}}}` leaves a whole text alone.
@@ -50,6 +51,14 @@ pub enum TemplateError {
         /// What it is.
         kind: &'static str,
     },
+    /// Two keys of one object are the same when they are rendered.
+    #[error("the key {key:?} becomes `{name}`, which stands beside it already")]
+    SameKey {
+        /// As it is written.
+        key: String,
+        /// As it is rendered.
+        name: String,
+    },
     /// Anything else that handlebars refuses.
     #[error("the template {text:?} cannot be rendered: {reason}")]
     Refused {
@@ -66,10 +75,10 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Renders every string in a value. Objects of the form `{secret: NAME}` are left as they are.
+/// Renders every string in a value, the keys of its objects as well. Objects of the form `{secret: NAME}` are left as they are.
 ///
 /// # Errors
-/// [`TemplateError`] of the first string that cannot be rendered.
+/// [`TemplateError`] of the first string that cannot be rendered, or of a key that becomes the same as another one.
 pub fn render(value: &Value, context: &Context) -> Result<Value, TemplateError> {
     Ok(match value {
         Value::String(text) if is_template(text) => compile(text)?.render(context)?,
@@ -79,14 +88,27 @@ pub fn render(value: &Value, context: &Context) -> Result<Value, TemplateError> 
                 .map(|item| render(item, context))
                 .collect::<Result<_, _>>()?,
         ),
-        Value::Object(fields) if !is_secret(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), render(value, context)?)));
-            Value::Object(fields.collect::<Result<_, TemplateError>>()?)
-        }
+        Value::Object(fields) if !is_secret(fields) => Value::Object(fields_of(fields, context)?),
         other => other.clone(),
     })
+}
+
+fn fields_of(
+    fields: &serde_json::Map<String, Value>,
+    context: &Context,
+) -> Result<serde_json::Map<String, Value>, TemplateError> {
+    let mut rendered = serde_json::Map::with_capacity(fields.len());
+    for (key, value) in fields {
+        let name = render_text(key, context)?;
+        if rendered.contains_key(&name) {
+            return Err(TemplateError::SameKey {
+                key: key.clone(),
+                name,
+            });
+        }
+        rendered.insert(name, render(value, context)?);
+    }
+    Ok(rendered)
 }
 
 /// Renders a text to a text.

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     approve, cancel, completions, diagnose, explain, graph, init, kinds, logs, report, resume, run,
-    runs, schema, state, status, undo, validate, watch,
+    runs, schema, state, status, undo, validate, verify, watch,
 };
 
 /// Runs phase checkpoints of a data platform, proves them, and writes the report.
@@ -57,6 +57,8 @@ pub(super) enum Verb {
     Graph(graph::Args),
     /// Render the report of a run again
     Report(report::Args),
+    /// Hold a report against the records that it rests on, offline
+    Verify(verify::Args),
     /// Look for what is wrong with a platform; changes nothing
     Diagnose(diagnose::Args),
     /// Print the JSON schema of workflow or target files

@@ -104,6 +104,7 @@ pub(super) async fn environment(
     let renderer = FileRenderer {
         directory: Box::new(move |run| directory.reports(run)),
         evidence: Arc::clone(hold.evidence()),
+        log: Arc::clone(&log),
     };
     let clients = Clients::new(target, secrets.clone());
     let clients = match lease {

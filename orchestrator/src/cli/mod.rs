@@ -39,6 +39,7 @@ pub mod table;
 mod target;
 mod undo;
 mod validate;
+mod verify;
 mod watch;
 
 use std::ffi::OsString;
@@ -138,6 +139,7 @@ fn dispatch(cx: &Cx, verb: Verb) -> Result<ExitCode, Error> {
         Verb::Validate(args) => validate::run(cx, args),
         Verb::Graph(args) => graph::run(cx, args),
         Verb::Report(args) => report::run(cx, args),
+        Verb::Verify(args) => verify::run(cx, args),
         Verb::Diagnose(args) => diagnose::run(cx, args),
         Verb::Schema(args) => schema::run(args),
         Verb::Kinds(args) => kinds::run(args),

@@ -1,12 +1,15 @@
 //! How a command gets at a state: through the process that holds it, or by opening it itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flowctl_state::LogError;
 use flowctl_state::directory::StateDirectory;
 use flowctl_state::event::Envelope;
 use flowctl_state::hold::Hold;
+use flowctl_state::import::import;
 use flowctl_state::log::EventLog;
+use flowctl_state::memory_log::MemoryLog;
 use flowctl_state::run_state::RunState;
 use flowctl_steps::clock::SystemClock;
 use flowctl_steps::context::Clock;
@@ -108,6 +111,23 @@ impl Reach {
                 visit(envelope);
                 std::ops::ControlFlow::Continue(())
             })?),
+            Reach::Nothing => Err(LogError::UnknownRun { run: run.clone() }.into()),
+        }
+    }
+
+    /// The log that has this run: the state's own, or a copy in memory of what the holder has of it.
+    pub(super) async fn log(&self, run: &RunId) -> Result<Arc<dyn EventLog>, Error> {
+        match self {
+            Reach::Holder(client) => {
+                let copy = MemoryLog::new();
+                let exported = client.export(run).await?;
+                let imported = import(&copy, &mut exported.as_slice())?;
+                match imported.problems.first() {
+                    Some(problem) => Err(Error::Holder(format!("answers: {}", problem.what))),
+                    None => Ok(Arc::new(copy)),
+                }
+            }
+            Reach::Own(hold) => Ok(Arc::clone(hold.log()) as Arc<dyn EventLog>),
             Reach::Nothing => Err(LogError::UnknownRun { run: run.clone() }.into()),
         }
     }

@@ -14,6 +14,7 @@ use super::reach::Reach;
 use super::runtime::block_on;
 use crate::executor::Renderer;
 use crate::report::{self, FileRenderer};
+use crate::server;
 
 /// Arguments of `flowctl report`.
 #[derive(Debug, clap::Args)]
@@ -38,10 +39,13 @@ enum Document {
 }
 
 pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
-    let state = block_on(async {
+    let (log, state) = block_on(async {
         let reach = Reach::open(cx, "flowctl report").await?;
         let run = choose::run(&reach, args.run.as_deref()).await?;
-        reach.state(&run).await
+        // One look: a run that is under way has more events by the second.
+        let log = reach.log(&run).await?;
+        let state = server::replay(log.as_ref(), &run)?;
+        Ok::<_, Error>((log, state))
     })?;
     let Some(document) = args.format else {
         let directory = StateDirectory::create(&cx.state_directory()?)?;
@@ -49,6 +53,7 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         let renderer = FileRenderer {
             directory: Box::new(move |run| directory.reports(run)),
             evidence,
+            log,
         };
         let path = renderer
             .render(&state)
@@ -56,7 +61,9 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
         output::data(&format!("{path}\n"))?;
         return Ok(ExitCode::Success);
     };
-    let built = report::build(&state);
+    let events = report::write_events(log.as_ref(), &state, &mut std::io::sink())
+        .map_err(|error| Error::system("read the events of the run", error))?;
+    let built = report::build(&state, events);
     match document {
         Document::Html => {
             let directory = StateDirectory::create(&cx.state_directory()?)?;

@@ -1,4 +1,4 @@
-//! `flowctl schema`: the JSON schemas of the files that authors write.
+//! `flowctl schema`: the JSON schemas of the files that authors write, and of the report that flowctl writes.
 
 use flowctl_workflows::schema;
 
@@ -25,14 +25,18 @@ enum Of {
     Target,
     /// The faults of a rehearsal, for `run --inject`
     Inject,
+    /// `report.json`
+    Report,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    let report = crate::report::schema();
     output::json(match args.of {
         Of::Workflow => schema::workflow(),
         Of::Part => schema::part(),
         Of::Target => schema::target(),
         Of::Inject => schema::inject(),
+        Of::Report => &report,
     })?;
     Ok(ExitCode::Success)
 }

@@ -1,12 +1,13 @@
 //! From something that happened to the events that record it and what follows from it.
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::{Event, RunOutcome, SkipReason};
 use flowctl_state::run_state::{Phase, RunState, StepState};
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{PlanStep, Role};
 use flowctl_workflows::result::{ErrorClass, Evidence, Failure, Outcome};
 
-use super::frontier::{Frontier, Status, due_undos, shuts};
+use super::frontier::{Frontier, Status, shuts};
 use super::input::Input;
 use super::retry::retry_in;
 use crate::dag::Dag;
@@ -112,7 +113,8 @@ impl Draft<'_> {
                         return;
                     }
                     let policy = self.dag.step(step).retry.as_deref();
-                    let wait = policy.filter(|_| !cancelled).and_then(|policy| {
+                    let over = cancelled || self.frontier.out_of_time;
+                    let wait = policy.filter(|_| !over).and_then(|policy| {
                         retry_in(policy, self.state.step(step), failure.class, now, chance)
                     });
                     self.events.push(Event::StepFailed {
@@ -156,7 +158,7 @@ impl Draft<'_> {
             Input::UndoSucceeded { step, detail } => self.undone(step, detail, false),
             Input::UndoNeedless { step, detail } => self.undone(step, detail, true),
             Input::UndoFailed { step, failure } => self.undo_failed(step, failure),
-            Input::TeardownTimedOut { failure } => self.give_up_undos(failure),
+            Input::TeardownTimedOut { failure } => self.give_up_teardown(failure),
         }
     }
 
@@ -178,14 +180,23 @@ impl Draft<'_> {
         self.frontier.cancelled = true;
         self.events.push(Event::CancelRequested { by });
         for (place, step) in (0u32..).zip(&self.dag.plan().steps) {
-            let idle = match self.frontier.status[place as usize] {
-                Status::Waiting | Status::Backoff => true,
-                Status::Running => step.role.kind().is_none(),
-                Status::Ended { .. } => false,
-            };
-            if idle && !step.teardown {
+            if step.teardown {
+                continue;
+            }
+            if self.frontier.awaits_undo(self.state, place) {
+                self.frontier.trust(self.dag, self.state, place);
+            } else if self.is_idle(place) {
                 self.cancel_step(place, None, Vec::new());
             }
+        }
+    }
+
+    /// Whether nothing is under way for a step that has not ended.
+    fn is_idle(&self, place: u32) -> bool {
+        match self.frontier.status[place as usize] {
+            Status::Waiting | Status::Backoff => true,
+            Status::Running => self.dag.step(place).role.kind().is_none(),
+            Status::Ended { .. } => false,
         }
     }
 
@@ -197,6 +208,10 @@ impl Draft<'_> {
                 detail,
                 nothing,
             });
+            if nothing {
+                self.frontier.trust(self.dag, self.state, step);
+            }
+            self.frontier.note_undo(step);
             self.next_undo();
         }
     }
@@ -211,6 +226,7 @@ impl Draft<'_> {
         };
         // One that was asked to stop has run out of the teardown's time; `flowctl undo` takes it up.
         let again = attempt < UNDO_ATTEMPTS
+            && !self.frontier.out_of_time
             && !matches!(failure.class, ErrorClass::Permanent | ErrorClass::Cancelled);
         self.events.push(Event::UndoFailed {
             step: self.id(step),
@@ -221,12 +237,26 @@ impl Draft<'_> {
             self.start_undo(step, attempt + 1);
         } else {
             self.frontier.failed = true;
+            if self.frontier.phase == Phase::Running {
+                // A resume found it under way. Nothing can be built on what is neither there nor put back.
+                self.frontier.trust(self.dag, self.state, step);
+                self.cancel(format!("the undo of `{}`, which failed", self.id(step)));
+            }
+            self.frontier.note_undo(step);
             self.next_undo();
         }
     }
 
-    /// The undos that have not begun are not begun any more, and the log says so: they stay pending.
-    fn give_up_undos(&mut self, failure: Failure) {
+    /// The undos that have not begun are not begun any more, and the log says so: they stay pending. Nor is what waits in
+    /// `finally:`.
+    fn give_up_teardown(&mut self, failure: Failure) {
+        self.frontier.out_of_time = true;
+        for (place, step) in (0u32..).zip(&self.dag.plan().steps) {
+            if step.teardown && self.is_idle(place) {
+                self.frontier.failed = true;
+                self.cancel_step(place, Some(failure.clone()), Vec::new());
+            }
+        }
         while let Some(step) = self.frontier.undos.pop() {
             self.events.push(Event::UndoStarted {
                 step: self.id(step),
@@ -237,6 +267,7 @@ impl Draft<'_> {
                 attempt: 1,
                 failure: failure.clone(),
             });
+            self.frontier.note_undo(step);
             self.frontier.failed = true;
         }
     }
@@ -249,11 +280,15 @@ impl Draft<'_> {
         });
     }
 
-    /// One undo after the other, in reverse order; then `finally:`.
+    /// One undo after the other, in reverse order; then `finally:`, or what runs again after an undo that a resume found
+    /// under way.
     fn next_undo(&mut self) {
+        if crash::is(Mutant::UndoForwards) {
+            self.frontier.undos.sort_unstable_by(|a, b| b.cmp(a));
+        }
         match self.frontier.undos.pop() {
             Some(step) => self.start_undo(step, 1),
-            None => self.frontier.release_teardown(self.dag),
+            None => self.frontier.release(self.dag),
         }
     }
 
@@ -464,7 +499,7 @@ impl Draft<'_> {
     /// Moves on to teardown or to the end when all is done. Returns whether it did.
     fn end_phase(&mut self) -> bool {
         match self.frontier.phase {
-            Phase::Running if self.frontier.open_main == 0 => {
+            Phase::Running if self.frontier.open_main == 0 && self.frontier.undoing.is_none() => {
                 let outcome = if self.frontier.cancelled {
                     RunOutcome::Cancelled
                 } else if self.frontier.failed {
@@ -474,7 +509,7 @@ impl Draft<'_> {
                 };
                 // The state does not know yet of attempts that started in this very batch, but a step
                 // that can be undone has started in an earlier one: its end came in as an input.
-                let undos = due_undos(self.state, outcome);
+                let undos = self.frontier.due_undos(self.state, outcome);
                 if undos.is_empty() && self.frontier.open_teardown == 0 {
                     self.finish(outcome);
                 } else {

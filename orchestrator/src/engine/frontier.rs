@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::RunOutcome;
 use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::plan::{PlanStep, Role};
@@ -54,6 +55,10 @@ pub struct Frontier {
     /// Undos not ended, in the order in which they run; the last one is next.
     pub(super) undos: Vec<u32>,
     pub(super) undoing: Option<(u32, u32)>,
+    /// Steps whose undo has ended since their last attempt began, well or not.
+    undo_over: BTreeSet<u32>,
+    /// The time for undos and `finally:` is used up: nothing of them begins any more.
+    pub(super) out_of_time: bool,
 }
 
 impl Frontier {
@@ -76,6 +81,8 @@ impl Frontier {
             failed: false,
             undos: Vec::new(),
             undoing: None,
+            undo_over: BTreeSet::new(),
+            out_of_time: false,
         };
         for (place, (step, record)) in (0u32..).zip(state.steps()) {
             let status = status_of(state, step, record);
@@ -88,8 +95,12 @@ impl Frontier {
             if !matches!(status, Status::Ended { .. }) {
                 *frontier.open(step.teardown) += 1;
             }
-            if let UndoState::Running { attempt } = record.undo {
-                frontier.undoing = Some((place, attempt));
+            match record.undo {
+                UndoState::Running { attempt } => frontier.undoing = Some((place, attempt)),
+                UndoState::Done { .. } | UndoState::Failed { .. } => {
+                    frontier.undo_over.insert(place);
+                }
+                UndoState::None | UndoState::Requested => {}
             }
         }
         if let Phase::TearingDown { outcome } = state.phase {
@@ -191,6 +202,7 @@ impl Frontier {
 
     pub(super) fn start(&mut self, place: u32, step: &PlanStep) {
         self.status[place as usize] = Status::Running;
+        self.undo_over.remove(&place);
         self.occupy(step);
     }
 
@@ -220,9 +232,11 @@ impl Frontier {
     fn arrive_if_due(&mut self, dag: &Dag, place: u32) {
         let step = dag.step(place);
         let due = match self.phase {
-            Phase::Running => !step.teardown,
+            // An undo that a resume found under way comes first: what it puts back runs again.
+            Phase::Running => !step.teardown && self.undoing.is_none(),
             Phase::TearingDown { .. } => {
-                step.teardown && self.undos.is_empty() && self.undoing.is_none()
+                let put_back = self.undos.is_empty() && self.undoing.is_none();
+                step.teardown && (put_back || crash::is(Mutant::FinallyBeforeUndos))
             }
             Phase::Finished { .. } => false,
         };
@@ -236,14 +250,40 @@ impl Frontier {
     pub(super) fn begin_teardown(&mut self, dag: &Dag, outcome: RunOutcome, undos: Vec<u32>) {
         self.phase = Phase::TearingDown { outcome };
         self.undos = undos;
-        self.release_teardown(dag);
+        self.release(dag);
     }
 
-    pub(super) fn release_teardown(&mut self, dag: &Dag) {
-        for (place, step) in (0u32..).zip(&dag.plan().steps) {
-            if step.teardown {
-                self.arrive_if_due(dag, place);
-            }
+    /// Lets arrive what only an undo was in the way of.
+    pub(super) fn release(&mut self, dag: &Dag) {
+        (0u32..)
+            .take(dag.len())
+            .for_each(|place| self.arrive_if_due(dag, place));
+    }
+
+    /// The undo of a step has ended. What is asked of the state may be of before.
+    pub(super) fn note_undo(&mut self, place: u32) {
+        self.undo_over.insert(place);
+    }
+
+    /// The undos that are due now, in reverse order of need: the last one first to run.
+    pub(super) fn due_undos(&self, state: &RunState, outcome: RunOutcome) -> Vec<u32> {
+        let mut undos = due_undos(state, outcome);
+        undos.retain(|place| !self.undo_over.contains(place));
+        undos
+    }
+
+    /// Whether a step has succeeded and waits only for the undo that a resume found under way.
+    pub(super) fn awaits_undo(&self, state: &RunState, place: u32) -> bool {
+        self.status[place as usize] == Status::Waiting
+            && state.step(place).state == StepState::Succeeded
+            && !self.undo_over.contains(&place)
+    }
+
+    /// The effect of a step that waited for its undo is there still: the step stays what it was.
+    pub(super) fn trust(&mut self, dag: &Dag, state: &RunState, place: u32) {
+        if self.awaits_undo(state, place) {
+            let shut = is_shut(dag.step(place), state.step(place));
+            self.end(dag, place, Outcome::Succeeded, shut);
         }
     }
 }
@@ -263,16 +303,18 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
         }
         StepState::Running { .. } => Status::Running,
         StepState::Backoff { .. } => Status::Backoff,
-        StepState::Succeeded => {
-            let findings = record
-                .result
-                .as_ref()
-                .map_or(&[][..], |result| &result.findings);
-            Status::Ended {
-                outcome: Outcome::Succeeded,
-                shut: shuts(step, findings),
-            }
+        // A resume found its undo under way, so it is about to be unfinished.
+        StepState::Succeeded
+            if state.phase == Phase::Running
+                && state.cancelled_by.is_none()
+                && matches!(record.undo, UndoState::Running { .. }) =>
+        {
+            Status::Waiting
         }
+        StepState::Succeeded => Status::Ended {
+            outcome: Outcome::Succeeded,
+            shut: is_shut(step, record),
+        },
         StepState::Failed => Status::Ended {
             outcome: Outcome::Failed,
             shut: false,
@@ -288,6 +330,12 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
     }
 }
 
+/// Whether a step that has succeeded is a gate that shut.
+fn is_shut(step: &PlanStep, record: &StepRecord) -> bool {
+    let result = record.result.as_ref();
+    shuts(step, result.map_or(&[], |result| &result.findings))
+}
+
 /// Whether a gate with these findings stops its dependents.
 pub(super) fn shuts(step: &PlanStep, findings: &[Finding]) -> bool {
     step.gate
@@ -296,8 +344,8 @@ pub(super) fn shuts(step: &PlanStep, findings: &[Finding]) -> bool {
             .any(|finding| finding.verdict == Verdict::Fail)
 }
 
-/// The undos that are due when the main steps ended so, in reverse order of need: the last one first to run.
-pub(super) fn due_undos(state: &RunState, outcome: RunOutcome) -> Vec<u32> {
+/// The undos that are due when the main steps ended so, as far as the state knows, in reverse order of need.
+fn due_undos(state: &RunState, outcome: RunOutcome) -> Vec<u32> {
     (0u32..)
         .zip(state.steps())
         .filter(|(_, (step, record))| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::{Event, ReopenReason};
 use flowctl_state::run_state::{RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::StepId;
@@ -153,12 +154,13 @@ pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume
     }
 }
 
-/// What waits is open already. An attempt that was under way is taken up, unless what it was built on runs again.
+/// What waits is open already. An attempt that was under way is taken up, unless what it was built on runs again or it
+/// belongs to `finally:`.
 fn may_open(record: &StepRecord, reason: &ReopenReason) -> bool {
     match &record.state {
         StepState::Waiting => false,
         StepState::Running { .. } | StepState::Backoff { .. } => {
-            matches!(reason, ReopenReason::After { .. })
+            matches!(reason, ReopenReason::After { .. } | ReopenReason::Teardown)
         }
         StepState::Succeeded | StepState::Failed | StepState::Skipped(_) | StepState::Cancelled => {
             true
@@ -166,8 +168,15 @@ fn may_open(record: &StepRecord, reason: &ReopenReason) -> bool {
     }
 }
 
+/// Put back, or about to be: an undo that was under way is taken up before anything else.
 fn was_put_back(record: &StepRecord) -> bool {
-    record.state == StepState::Waiting && matches!(record.undo, UndoState::Done { .. })
+    match record.undo {
+        UndoState::Done { .. } => record.state == StepState::Waiting,
+        UndoState::Running { .. } => {
+            matches!(record.state, StepState::Waiting | StepState::Succeeded)
+        }
+        UndoState::None | UndoState::Requested | UndoState::Failed { .. } => false,
+    }
 }
 
 fn built_on(dag: &Dag, step: &PlanStep, again: &[bool]) -> Option<ReopenReason> {
@@ -182,11 +191,14 @@ fn unfinished(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
         StepState::Failed => Some(ReopenReason::Failed),
         StepState::Cancelled => Some(ReopenReason::Cancelled),
         StepState::Skipped(_) => Some(ReopenReason::Skipped),
+        StepState::Succeeded if crash::is(Mutant::RerunFinished) => Some(ReopenReason::Named),
         StepState::Succeeded => teardown(step, record),
-        StepState::Waiting | StepState::Running { .. } | StepState::Backoff { .. } => None,
+        StepState::Running { .. } | StepState::Backoff { .. } => teardown(step, record),
+        StepState::Waiting => None,
     }
 }
 
+/// Also where an attempt was under way: it belongs to the end of what was before, and the new end needs its own.
 fn teardown(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
-    (step.teardown && record.state.outcome().is_some()).then_some(ReopenReason::Teardown)
+    (step.teardown && record.state != StepState::Waiting).then_some(ReopenReason::Teardown)
 }

@@ -1,5 +1,6 @@
 //! When a failed attempt is tried again: class, count, budget, and exponential waiting with jitter.
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::run_state::StepRecord;
 use flowctl_workflows::policy::{Jitter, RetryPolicy};
 use flowctl_workflows::result::ErrorClass;
@@ -13,7 +14,8 @@ pub(super) fn retry_in(
     now: Timestamp,
     chance: f64,
 ) -> Option<u64> {
-    if !policy.on.contains(&class) || record.tries >= policy.attempts {
+    let allowed = policy.attempts + u32::from(crash::is(Mutant::OneRetryTooMany));
+    if !policy.on.contains(&class) || record.tries >= allowed {
         return None;
     }
     let wait = backoff(policy, record.tries, chance);

@@ -3,6 +3,7 @@
 //! The executor starts what is missing and knows what is there already, so asking again is harmless.
 //! After a restart nothing is there, and the same question restores everything.
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::run_state::{Phase, RunState, StepState, UndoState};
 use flowctl_workflows::plan::Role;
 use serde_json::Value;
@@ -84,7 +85,10 @@ pub fn todo_for(dag: &Dag, state: &RunState, place: u32) -> Option<Command> {
         (StepState::Running { attempt, handle }, Role::Kind(_)) => Some(Command::Run {
             step: place,
             attempt: *attempt,
-            handle: handle.as_deref().cloned(),
+            handle: match crash::is(Mutant::ForgetHandle) {
+                true => None,
+                false => handle.as_deref().cloned(),
+            },
         }),
         (StepState::Backoff { retry_in, .. }, _) => Some(Command::Wait {
             step: place,

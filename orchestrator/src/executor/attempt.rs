@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowctl_state::crash::{self, Mutant};
 use flowctl_steps::context::{AttemptName, Sink};
 use flowctl_steps::secret::Secrets;
 use flowctl_steps::{Output, StepContext, StepError, Undone};
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Executor;
+use super::again::{PARAMETERS, PARAMETERS_FORMAT};
 use super::message::Message;
 use super::prepare::Prepared;
 use super::sink::LoopSink;
@@ -49,7 +51,7 @@ impl Executor {
                         .map(|directory| Output::of(serde_json::json!({"directory": directory})))
                         .map_err(|reason| StepError::permanent("report.write", reason).into())
                 }
-                (Ok(prepared), None) => prepared.execute(&cx, rehearsal).await,
+                (Ok(prepared), None) => prepared.execute(&cx, &sink, rehearsal).await,
             };
             let evidence = sink.take_evidence();
             let secrets = &cx.secrets;
@@ -59,6 +61,11 @@ impl Executor {
                     for finding in &mut output.findings {
                         finding.reason = secrets.redact(&finding.reason);
                         finding.about = secrets.redact(&finding.about);
+                        // What an expectation says of the output rests on whatever the attempt kept.
+                        if finding.evidence.is_empty() {
+                            finding.evidence =
+                                evidence.iter().map(|kept| kept.sha256.clone()).collect();
+                        }
                         for number in &mut finding.numbers {
                             number.name = secrets.redact(&number.name);
                         }
@@ -149,7 +156,10 @@ impl Executor {
             attempt: AttemptName {
                 run: self.state.run.clone(),
                 step: spec.id.clone(),
-                attempt,
+                attempt: match crash::is(Mutant::RenameEffect) {
+                    true => attempt + 100 * self.state.resumes,
+                    false => attempt,
+                },
             },
             left: self.left(step, handle.as_ref()),
             handle,
@@ -170,7 +180,8 @@ impl Executor {
     /// What an attempt before this one wrote down and nobody took back.
     fn left(&self, step: u32, own: Option<&Value>) -> Option<Value> {
         let written = self.state.step(step).handle.as_deref();
-        let mut left = written.filter(|_| own.is_none()).cloned()?;
+        let forgotten = crash::is(Mutant::ForgetHandle);
+        let mut left = written.filter(|_| own.is_none() && !forgotten).cloned()?;
         // Without a value that it names nothing is begun: see `unsealed`.
         let _ = self.environment.secrets.unseal(&mut left);
         Some(left)
@@ -195,8 +206,19 @@ impl Executor {
 
 impl Prepared {
     /// Runs the step, then its probe, then its expectations.
-    async fn execute(self, cx: &StepContext, rehearsal: bool) -> Result<Output, Failure> {
+    async fn execute(
+        self,
+        cx: &StepContext,
+        sink: &LoopSink,
+        rehearsal: bool,
+    ) -> Result<Output, Failure> {
         let mut output = within_limits(cx, self.step.run(cx)).await?;
+        if let Some((kind, with)) = &self.asked {
+            let asked = serde_json::json!({
+                "format": PARAMETERS_FORMAT, "kind": kind, "with": with, "records": sink.kept(),
+            });
+            cx.evidence_json(PARAMETERS, &asked).await?;
+        }
         if rehearsal {
             output_in_rehearsal(&mut output.value);
         }

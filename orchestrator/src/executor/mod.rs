@@ -4,6 +4,7 @@
 //! every fact is in the log before anything acts on it. An append that fails ends the run here: the
 //! log is the truth. A reporter that fails is a warning: it is a view.
 
+mod again;
 mod attempt;
 mod environment;
 mod error;
@@ -11,6 +12,7 @@ mod fit;
 mod handle;
 mod live;
 mod message;
+mod mutant;
 mod prepare;
 mod recheck;
 mod scope;
@@ -36,6 +38,7 @@ use crate::dag::Dag;
 use crate::engine::{Command, Frontier, Input, Resume, decide, is_forced, resumed, todo, todo_for};
 use message::{Message, Request};
 
+pub(crate) use again::judge_again;
 pub use environment::{Environment, Renderer};
 pub use error::Error;
 pub(crate) use fit::fit;
@@ -343,6 +346,7 @@ impl Executor {
         }
         loop {
             if !events.is_empty() {
+                self.too_early(&events, reporter)?;
                 let envelopes = self.persist(std::mem::take(&mut events)).await?;
                 for envelope in &envelopes {
                     reporter.on(envelope, &self.state, &self.live);

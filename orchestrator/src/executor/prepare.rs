@@ -6,21 +6,24 @@ use std::sync::Arc;
 
 use flowctl_state::run_state::RunState;
 use flowctl_steps::context::Files;
-use flowctl_steps::registry::Registry;
+use flowctl_steps::registry::{KindEntry, Registry};
 use flowctl_steps::{Output, Step, StepError};
 use flowctl_workflows::context::Context;
 use flowctl_workflows::expr::Expression;
 use flowctl_workflows::plan::{PlanStep, Probe};
 use flowctl_workflows::result::{Failure, Finding, Verdict};
 use flowctl_workflows::template;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::again::Texts;
 use super::environment::Environment;
 use super::scope::Scope;
 
 /// A step that can run.
 pub(super) struct Prepared {
     pub(super) step: Box<dyn Step>,
+    /// What it was asked, to be kept beside what it found out; `None`: it measures nothing by itself.
+    pub(super) asked: Option<(&'static str, Value)>,
     pub(super) expectation: Expectation,
     pub(super) probe: Option<PreparedProbe>,
     /// For an undo: it is another use of a step kind, not the kind's own undo.
@@ -49,18 +52,19 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         let spec = &state.plan.steps[place as usize];
         let kind = spec.role.kind().unwrap_or_default();
-        let context = context(environment, state, spec);
+        let context = context(&environment.files, &environment.facts, state, spec);
         let probe = spec.verify.as_ref().map(|probe| {
             Ok::<_, Failure>(PreparedProbe {
                 step: build(&environment.registry, &probe.kind, &probe.with, &context)?,
                 expectation: Expectation::compile(&probe.expect, &context, false)?,
             })
         });
+        let (entry, with) = rendered(&environment.registry, kind, &spec.with, &context)?;
         Ok(Self {
-            step: build(&environment.registry, kind, &spec.with, &context)?,
+            step: built(entry, &with)?,
+            asked: entry.info.measures.then_some((entry.info.name, with)),
             probe: probe.transpose()?,
-            expectation: Expectation::compile(&spec.expect, &context, !spec.proves.is_empty())?
-                .unless(spec.inapplicable.as_deref())?,
+            expectation: Expectation::of(spec, &context)?,
             undo_by_other: false,
         })
     }
@@ -71,7 +75,7 @@ impl Prepared {
         place: u32,
     ) -> Result<Self, Failure> {
         let spec = &state.plan.steps[place as usize];
-        let context = context(environment, state, spec);
+        let context = context(&environment.files, &environment.facts, state, spec);
         let by = spec.undo.as_ref().and_then(|undo| undo.by.as_ref());
         let own = Probe {
             kind: spec.role.kind().unwrap_or_default().to_owned(),
@@ -82,13 +86,20 @@ impl Prepared {
         Ok(Self {
             step: build(&environment.registry, &used.kind, &used.with, &context)?,
             expectation: Expectation::compile(&used.expect, &context, false)?,
+            asked: None,
             probe: None,
             undo_by_other: by.is_some(),
         })
     }
 }
 
-fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Context {
+/// What a step's texts see.
+pub(super) fn context(
+    files: &Texts,
+    facts: &Map<String, Value>,
+    state: &RunState,
+    spec: &PlanStep,
+) -> Context {
     let parameters = |value: &Value| {
         if value.is_null() {
             String::new()
@@ -107,19 +118,14 @@ fn context(environment: &Environment, state: &RunState, spec: &PlanStep) -> Cont
     }
     texts.extend(spec.expect.iter().chain(&spec.inapplicable).cloned());
     // The files that a parameter names may mention outputs too.
-    let named: Vec<&Arc<str>> = environment
-        .files
+    let named: Vec<&Arc<str>> = files
         .iter()
         .filter(|(path, _)| texts.iter().any(|text| text.contains(path.as_str())))
         .map(|(_, text)| text)
         .collect();
     let mut all: Vec<&str> = texts.iter().map(String::as_str).collect();
     all.extend(named.iter().map(|text| &***text));
-    Scope {
-        state,
-        facts: &environment.facts,
-    }
-    .context(spec, &all)
+    Scope { state, facts }.context(spec, &all)
 }
 
 fn build(
@@ -128,6 +134,17 @@ fn build(
     with: &Value,
     context: &Context,
 ) -> Result<Box<dyn Step>, Failure> {
+    let (entry, with) = rendered(registry, kind, with, context)?;
+    built(entry, &with)
+}
+
+/// The kind and its parameters, templates rendered.
+fn rendered<'a>(
+    registry: &'a Registry,
+    kind: &str,
+    with: &Value,
+    context: &Context,
+) -> Result<(&'a KindEntry, Value), Failure> {
     let entry = registry.get(kind).ok_or_else(|| {
         StepError::permanent(
             "kind.unknown",
@@ -141,12 +158,22 @@ fn build(
     if !with.is_null() {
         super::fit::fit(&(entry.params_schema)(), &mut with);
     }
+    Ok((entry, with))
+}
+
+fn built(entry: &KindEntry, with: &Value) -> Result<Box<dyn Step>, Failure> {
     entry
-        .build(&with)
+        .build(with)
         .map_err(|error| StepError::permanent("kind.params", error.to_string()).into())
 }
 
 impl Expectation {
+    /// What a step of the plan expects.
+    pub(super) fn of(spec: &PlanStep, context: &Context) -> Result<Self, Failure> {
+        Self::compile(&spec.expect, context, !spec.proves.is_empty())?
+            .unless(spec.inapplicable.as_deref())
+    }
+
     fn compile(texts: &[String], context: &Context, proves: bool) -> Result<Self, Failure> {
         let expressions = texts
             .iter()
@@ -194,10 +221,14 @@ impl Expectation {
                 let text = value.to_string();
                 let short: String = text.chars().take(120).collect();
                 let more = if short.len() < text.len() { "…" } else { "" };
-                let line = format!(
-                    "{} is {short}{more}",
-                    flowctl_workflows::context::display_path(&reference.path)
-                );
+                let path = flowctl_workflows::context::display_path(&reference.path);
+                // Of a list that is cut it must be seen that it was not empty but for what is shown.
+                let line = match value.as_array() {
+                    Some(entries) if !more.is_empty() => {
+                        format!("{path} has {} entries, from {short}{more}", entries.len())
+                    }
+                    _ => format!("{path} is {short}{more}"),
+                };
                 if !seen.contains(&line) {
                     seen.push(line);
                 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use flowctl_state::crash::{self, Mutant};
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_steps::context::Stream;
 use flowctl_steps::secret::Secrets;
@@ -46,6 +47,14 @@ impl LoopSink {
         std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The hashes of the raw records that were kept so far.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .map(|evidence| evidence.sha256.clone())
+            .collect()
+    }
+
     fn send(&self, message: Message) {
         // The loop may be over; then nobody looks any more.
         let _ = self.sender.send(message);
@@ -69,6 +78,9 @@ impl Sink for LoopSink {
             handle,
             stored,
         });
+        if crash::is(Mutant::ChangeBeforeOriginal) {
+            return Ok(());
+        }
         durable.await.map_err(|_| {
             StepError::new(
                 flowctl_workflows::result::ErrorClass::Lost,

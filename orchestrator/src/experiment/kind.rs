@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use flowctl_steps::again::JudgeAgain;
 use flowctl_steps::registry::{Kind, Registry};
 use flowctl_steps::step::{KindInfo, OnResume, Output, Step, Undone};
 use flowctl_steps::{StepContext, StepError};
@@ -15,6 +16,7 @@ use flowctl_workflows::policy::UndoWhen;
 use flowctl_workflows::result::ErrorClass;
 use serde_json::json;
 
+use super::again::judge_again;
 use super::conclude::conclude;
 use super::inner::{Inside, build};
 use super::journal::{Journal, Slot};
@@ -54,6 +56,7 @@ impl<K: Kinds> Kind for Experiment<K> {
     type Params = Params;
     type Output = ExperimentOutput;
     const UNDONE: UndoWhen = UndoWhen::Always;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again::<K>);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         params.check()?;
@@ -112,7 +115,8 @@ impl<K: Kinds> Step for Experiment<K> {
         .await;
         // Also when it was cancelled: putting back is not stopped.
         let restored = restore(&inside.unstoppable(), &self.params).await;
-        let evidence = self.keep(cx, &measured).await?;
+        let put_back = restored.as_ref().ok();
+        let evidence = self.keep(cx, &measured, put_back).await?;
         let restored = match (result, restored) {
             (Ok(()), Ok(restored)) => restored,
             (Err(error), Ok(_)) => return Err(error),
@@ -170,8 +174,13 @@ impl<K: Kinds> Experiment<K> {
         Ok(())
     }
 
-    /// Every sample and look, as they were.
-    async fn keep(&self, cx: &StepContext, measured: &Measured) -> Result<String, StepError> {
+    /// Every sample and look, as they were, and what was put back, if that is known.
+    async fn keep(
+        &self,
+        cx: &StepContext,
+        measured: &Measured,
+        put_back: Option<&Option<String>>,
+    ) -> Result<String, StepError> {
         let Params {
             variants, metrics, ..
         } = &self.params;
@@ -196,6 +205,7 @@ impl<K: Kinds> Experiment<K> {
             "ended": measured.ended,
             "looks": measured.looks,
             "samples": measured.samples,
+            "put_back": put_back.map(|detail| json!({"detail": detail})),
         });
         let evidence = cx.evidence_json("experiment.json", &record).await?;
         Ok(evidence.sha256)

@@ -48,7 +48,7 @@ impl Questions {
     }
 
     /// The metrics of a sample, and what must be the same for all.
-    fn ask(&self, output: &Value) -> Result<(IndexMap<String, f64>, Value), String> {
+    pub(super) fn ask(&self, output: &Value) -> Result<(IndexMap<String, f64>, Value), String> {
         let context = Context::default().with_output(output.clone());
         let mut values = IndexMap::new();
         for (name, expression) in &self.metrics {
@@ -185,7 +185,11 @@ impl Measuring<'_> {
                     "sample {order}, of `{name}`, failed: {} ({})",
                     error.message, error.code
                 );
-                self.end(Ended::Wrong { reason });
+                // A baseline that cannot be measured says nothing of the change; a change under which the same work fails does.
+                self.end(match variant {
+                    Variant::A => Ended::Nothing { reason },
+                    Variant::B => Ended::Wrong { reason },
+                });
                 return Ok(None);
             }
             Err(error) => return Err(super::setting::within(error, &what)),

@@ -3,6 +3,7 @@
 //! Owns the statistics, the order of the samples, and the step kind `experiment`, which runs other kinds: it is the
 //! only kind outside the crate of step kinds, since it needs their registry. Never touches a platform itself.
 
+mod again;
 mod conclude;
 mod inner;
 mod journal;

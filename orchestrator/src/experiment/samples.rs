@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::statistics::{Point, Variant};
 
 /// One sample.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sample {
     /// Its place in the order of all, from 1.
     pub(super) order: u32,
@@ -31,7 +31,7 @@ pub(super) struct Sample {
 }
 
 /// One look at whether a variant's setting is active.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Look {
     /// In which block, from 0.
     pub(super) block: usize,
@@ -46,7 +46,7 @@ pub(super) struct Look {
 }
 
 /// Why measuring ended before all samples were taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub(super) enum Ended {
     /// A variant's setting was not seen to be active.

@@ -6,6 +6,7 @@
 use flowctl_steps::{StepError, Undone};
 use flowctl_workflows::context::Context;
 use flowctl_workflows::expr::Expression;
+use flowctl_workflows::result::{Finding, Verdict};
 use serde_json::Value;
 
 use super::inner::Inside;
@@ -125,7 +126,17 @@ async fn settle(inside: &Inside, params: &Params, turn: u32) -> Result<(), StepE
         let name = inside.name(&format!("turn{turn}.settle{number}"));
         let inner = inside.step(used, &name, Slot::Nowhere, None, &used.uses)?;
         let ran = inner.run().await;
-        ran.result.map_err(|error| within(error, &used.uses))?;
+        let output = ran.result.map_err(|error| within(error, &used.uses))?;
+        // Measured on a platform that is not as it should be, a variant would be another one.
+        let amiss = |finding: &&Finding| finding.verdict != Verdict::Pass;
+        if let Some(finding) = output.findings.iter().find(amiss) {
+            let message = format!(
+                "{} is {}: {}",
+                finding.about, finding.verdict, finding.reason
+            );
+            let error = StepError::transient("experiment.unsettled", message);
+            return Err(within(error, &used.uses));
+        }
     }
     inside
         .journal

@@ -34,6 +34,16 @@ struct Watched {
     said: String,
 }
 
+impl Watched {
+    fn since(since: Instant) -> Self {
+        Self {
+            since,
+            mentioned: None,
+            said: String::new(),
+        }
+    }
+}
+
 impl Plain {
     /// Writes to `out`.
     #[must_use]
@@ -64,20 +74,21 @@ impl Reporter for Plain {
         let at = between(state.started, envelope.at);
         let now = Instant::now();
         self.last = (at, Some(now));
+        if let Event::RunResumed { .. } = envelope.event {
+            // What was in flight when the last flowctl ended is attached to, without an event of its own.
+            for place in 0..u32::try_from(state.plan.steps.len()).unwrap_or(u32::MAX) {
+                if matches!(state.step(place).state, StepState::Running { .. }) {
+                    self.running.insert(place, Watched::since(now));
+                }
+            }
+        }
         if let Some(place) = envelope
             .event
             .step()
             .and_then(|step| state.place(step.as_str()))
         {
             if let Event::StepStarted { .. } = envelope.event {
-                self.running.insert(
-                    place,
-                    Watched {
-                        since: now,
-                        mentioned: None,
-                        said: String::new(),
-                    },
-                );
+                self.running.insert(place, Watched::since(now));
             } else if !matches!(state.step(place).state, StepState::Running { .. }) {
                 self.running.remove(&place);
             }

@@ -169,3 +169,43 @@ async fn the_picture_goes_and_what_happened_stays() {
     drop(scene.human);
     insta::assert_snapshot!(scene.terminal.contents());
 }
+
+/// What is written, to be read again.
+#[derive(Clone, Default)]
+struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_resume_attaches_to_is_told_in_lines_too() {
+    let mut scene = Scene::new(2);
+    scene.starts("s0", 1);
+    let written = Written::default();
+    let mut plain = super::Plain::new(Paint { color: false }, Box::new(written.clone()));
+    let resumed = envelope(
+        scene.state.next_seq,
+        Event::RunResumed {
+            jobs: 64,
+            reopened: vec![],
+            because: vec![],
+            trusted: false,
+            only: None,
+        },
+    );
+    scene.state.apply(&resumed).unwrap();
+    plain.on(&resumed, &scene.state, &Live::default());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let doing = Live::of([(0, "half of it".to_owned())].into_iter());
+    plain.tick(&scene.state, &doing);
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("… s0: started: half of it"), "{text}");
+    assert!(!text.contains("s1"), "{text}");
+}

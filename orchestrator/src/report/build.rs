@@ -6,13 +6,15 @@ use flowctl_workflows::plan::{PlanStep, Role};
 use flowctl_workflows::result::{Evidence, Verdict};
 
 use super::fingerprint::fingerprint;
-use super::model::{CriterionReport, FORMAT, FailureReport, FindingReport, Report, StepReport};
+use super::model::{
+    CriterionReport, EventsEnd, FORMAT, FailureReport, FindingReport, Report, StepReport,
+};
 use super::verdicts::{CriterionVerdict, exit_code, possible, skipped, verdicts};
 use crate::view;
 
-/// The report of a run, finished or not.
+/// The report of a run, finished or not. `events` is where the events end that the state was folded from.
 #[must_use]
-pub fn build(state: &RunState) -> Report {
+pub fn build(state: &RunState, events: EventsEnd) -> Report {
     let verdicts = verdicts(state);
     let count = |wanted: Verdict| {
         verdicts
@@ -24,6 +26,7 @@ pub fn build(state: &RunState) -> Report {
         format: FORMAT,
         rehearsal: state.plan.is_rehearsal(),
         run: state.run.to_string(),
+        events,
         workflow: state.plan.workflow.to_string(),
         title: state.plan.title.clone(),
         outcome: outcome(state),
@@ -34,7 +37,7 @@ pub fn build(state: &RunState) -> Report {
         resumes: state.resumes,
         summary: possible(state)
             .into_iter()
-            .map(|verdict| (verdict.as_str(), count(verdict)))
+            .map(|verdict| (verdict, count(verdict)))
             .collect(),
         objectives: state.plan.objectives.clone(),
         criteria: verdicts.iter().map(criterion).collect(),
@@ -43,8 +46,8 @@ pub fn build(state: &RunState) -> Report {
             .map(|(place, (step, record))| StepReport {
                 // Done and put back: it waits for nothing.
                 state: match view::put_back(state, place) {
-                    Some(_) if record.state == StepState::Waiting => "succeeded",
-                    _ => state_word(&record.state),
+                    Some(_) if record.state == StepState::Waiting => "succeeded".into(),
+                    _ => state_word(&record.state).into(),
                 },
                 ..step_report(step, record)
             })
@@ -96,10 +99,7 @@ fn criterion(verdict: &CriterionVerdict<'_>) -> CriterionReport {
 }
 
 fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
-    let kept = record
-        .result
-        .as_ref()
-        .map_or(&[][..], |result| &result.evidence);
+    let kept = record.came_to().map_or(&[][..], |result| &result.evidence);
     let failed = record.failures.iter().flat_map(|failure| &failure.evidence);
     let mut evidence: Vec<Evidence> = Vec::new();
     for item in failed.chain(kept) {
@@ -116,7 +116,7 @@ fn step_report(step: &PlanStep, record: &StepRecord) -> StepReport {
             Role::FanIn => "foreach".to_owned(),
             Role::Approval { .. } => "approval".to_owned(),
         },
-        state: state_word(&record.state),
+        state: state_word(&record.state).into(),
         reason: match &record.state {
             StepState::Skipped(reason) => Some(skipped(reason)),
             _ => None,

@@ -22,7 +22,7 @@ const TELLING: &[&str] = &[
 pub(super) fn fingerprint(state: &RunState) -> Fingerprint {
     let plan = &state.plan;
     let platform = state.steps().filter_map(|(step, record)| {
-        let output = record.result.as_ref()?.output.as_object()?;
+        let output = record.came_to()?.output.as_object()?;
         let telling: Map<String, Value> = TELLING
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), output.get(*name)?.clone())))

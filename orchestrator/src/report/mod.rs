@@ -18,8 +18,8 @@ pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use model::{
-    CriterionReport, FailureReport, FindingReport, Fingerprint, Report, StepReport,
-    TargetFingerprint,
+    CriterionReport, EventsEnd, FORMAT, FailureReport, FindingReport, Fingerprint, Report,
+    StepReport, TargetFingerprint, schema,
 };
 pub use verdicts::{CriterionVerdict, exit_code, verdicts};
-pub use write::FileRenderer;
+pub use write::{FILES, FileRenderer, json, write_events};

@@ -1,7 +1,9 @@
 use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
+use flowctl_state::log::EventLog;
+use flowctl_state::memory_log::MemoryLog;
 use flowctl_state::run_state::RunState;
-use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role};
-use flowctl_workflows::policy::Span;
+use flowctl_workflows::plan::{Criterion, Objective, Plan, PlanStep, Role, UndoPlan};
+use flowctl_workflows::policy::{Span, UndoWhen};
 use flowctl_workflows::result::{
     ErrorClass, Evidence, Failure, Finding, Interval, Number, Outcome, Verdict,
 };
@@ -10,6 +12,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+
+/// The report of a state whose events nobody stored.
+pub(super) fn build(state: &RunState) -> Report {
+    super::build(state, EventsEnd::default())
+}
 
 pub(super) fn step(id: &str, proves: &[&str], part_proves: &[&str]) -> PlanStep {
     let criteria = |names: &[&str]| {
@@ -154,6 +161,43 @@ fn skipped_measure(reason: SkipReason) -> Vec<Event> {
         step: id("measure"),
         reason,
     }]
+}
+
+#[test]
+fn what_was_put_back_does_not_stand_unless_it_was_meant_to_be() {
+    for (on, verdict) in [
+        (UndoWhen::Always, Verdict::Pass),
+        (UndoWhen::Failure, Verdict::Inconclusive),
+        (UndoWhen::Never, Verdict::Inconclusive),
+    ] {
+        let mut a = step("a", &["c"], &[]);
+        a.undo = Some(Box::new(UndoPlan { on, by: None }));
+        let undone = |nothing| {
+            vec![
+                start("a", 1),
+                done("a", 1, vec![finding(&[], Verdict::Pass, "seen")]),
+                Event::UndoStarted {
+                    step: id("a"),
+                    attempt: 1,
+                },
+                Event::StepUndone {
+                    step: id("a"),
+                    detail: "as before".into(),
+                    nothing,
+                },
+            ]
+        };
+        let judged = |events: Vec<Event>| {
+            let report = build(&state(vec![a.clone()], &["c"], events));
+            let criterion = report.criteria[0].clone();
+            (criterion.verdict, criterion.reason)
+        };
+        assert_eq!(judged(undone(false)).0, verdict, "{on:?}");
+        assert_eq!(judged(undone(true)).0, Verdict::Pass, "{on:?}");
+        // Begun again, it has not found out anything yet.
+        let again = undone(false).into_iter().chain([start("a", 2)]).collect();
+        assert_eq!(judged(again).0, Verdict::NotRun, "{on:?}");
+    }
 }
 
 #[test]
@@ -449,37 +493,124 @@ fn junit_counts_nothing_unmeasured_as_a_success() {
     );
 }
 
+/// A log with this run, and the run folded from it.
+fn stored(plan: &Plan, events: Vec<Event>) -> (std::sync::Arc<MemoryLog>, RunState) {
+    let log = MemoryLog::new();
+    let run = RunId::new("w-1").unwrap();
+    let first = Event::RunStarted {
+        plan: std::sync::Arc::new(plan.clone()),
+        jobs: 4,
+        only: vec![],
+        flowctl: "0.1.0".into(),
+    };
+    let events = std::iter::once(first).chain(events).collect();
+    let envelopes = log.append(&run, 0, Timestamp::UNIX_EPOCH, events).unwrap();
+    let state = RunState::replay(&run, &envelopes).unwrap();
+    (std::sync::Arc::new(log), state)
+}
+
 #[test]
-fn a_report_renders_to_the_same_bytes_again_and_names_no_missing_record() {
+fn a_report_renders_to_the_same_bytes_again_with_the_events_and_names_no_missing_record() {
     use crate::executor::Renderer as _;
     let home = tempfile::tempdir().unwrap();
-    let evidence = std::sync::Arc::new(
-        flowctl_state::evidence::EvidenceStore::open(&home.path().join("e")).unwrap(),
-    );
-    let root = home.path().to_path_buf();
-    let renderer = FileRenderer {
-        directory: Box::new(move |run| root.join(run.as_str())),
-        evidence,
+    let render = |log: &std::sync::Arc<MemoryLog>, state: &RunState| {
+        let root = home.path().to_path_buf();
+        let evidence = flowctl_state::evidence::EvidenceStore::open(&home.path().join("e"));
+        let renderer = FileRenderer {
+            directory: Box::new(move |run| root.join(run.as_str())),
+            evidence: std::sync::Arc::new(evidence.unwrap()),
+            log: std::sync::Arc::clone(log) as std::sync::Arc<dyn EventLog>,
+        };
+        renderer.render(state)
     };
-    let error = renderer.render(&rich()).unwrap_err();
+    let plan = state(vec![step("a", &[], &[])], &[], vec![]).plan;
+    let lost = Event::StepSucceeded {
+        step: id("a"),
+        attempt: 1,
+        output: json!({}),
+        findings: vec![],
+        evidence: vec![Evidence {
+            name: "a.json".into(),
+            sha256: "7f2d8d4c9b0e1a".into(),
+            media_type: "application/json".into(),
+            bytes: 1,
+        }],
+    };
+    let (log, unshowable) = stored(&plan, vec![start("a", 1), lost]);
+    let error = render(&log, &unshowable).unwrap_err();
     assert!(
         error.contains("7f2d8d4c9b0e1a"),
         "a record that is not there was named: {error}"
     );
 
-    let plain = state(
-        vec![step("a", &[], &[])],
-        &[],
-        vec![
-            start("a", 1),
-            done("a", 1, vec![]),
-            finished(RunOutcome::Succeeded),
-        ],
-    );
+    let events = vec![
+        start("a", 1),
+        done("a", 1, vec![]),
+        finished(RunOutcome::Succeeded),
+    ];
+    let (log, plain) = stored(&plan, events);
     let read = || {
-        let directory = renderer.render(&plain).unwrap();
-        ["report.json", "report.md", "junit.xml", "report.html"]
-            .map(|name| std::fs::read(format!("{directory}/{name}")).unwrap())
+        let directory = render(&log, &plain).unwrap();
+        FILES.map(|name| std::fs::read_to_string(format!("{directory}/{name}")).unwrap())
     };
-    assert_eq!(read(), read());
+    let first = read();
+    assert_eq!(first, read());
+
+    let mut exported = Vec::new();
+    flowctl_state::export::export(log.as_ref(), &plain.run, &mut exported).unwrap();
+    assert_eq!(first[0].as_bytes(), exported);
+    let report: Report = serde_json::from_str(&first[1]).unwrap();
+    let last = first[0].lines().last().unwrap();
+    assert_eq!(
+        report.events,
+        EventsEnd {
+            count: 4,
+            sha256: flowctl_state::codec::sha256(last.as_bytes()),
+        }
+    );
+    assert!(first[4].contains(&report.events.sha256));
+}
+
+#[test]
+fn a_report_of_fewer_events_than_the_state_was_folded_from_is_refused() {
+    let plan = state(vec![step("a", &[], &[])], &[], vec![]).plan;
+    let (_, longer) = stored(&plan, vec![start("a", 1)]);
+    let (log, shorter) = stored(&plan, vec![]);
+    let error = write_events(log.as_ref(), &longer, &mut std::io::sink()).unwrap_err();
+    assert_eq!(error.to_string(), "the log has 1 of 2 events of run w-1");
+    // A run that went on since is rendered as it was.
+    let (log, _) = stored(&plan, vec![start("a", 1)]);
+    let end = write_events(log.as_ref(), &shorter, &mut std::io::sink()).unwrap();
+    assert_eq!(end.count, 1);
+}
+
+#[test]
+fn a_report_reads_back_as_what_was_written_and_its_schema_is_the_one_checked_in() {
+    for run in [rich(), state(vec![step("a", &["c"], &[])], &["c"], vec![])] {
+        let report = build(&run);
+        let mut text = Vec::new();
+        super::json(&report, &mut text).unwrap();
+        let read: Report = serde_json::from_slice(&text).unwrap();
+        assert_eq!(read, report);
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let mut value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        value["summary"]["PASSED"] = json!(1);
+        assert!(!validator.is_valid(&value));
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../workflows/schema/report.schema.json");
+    let generated = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap_or_default() == generated,
+        "{} is not what the types say: run this test with UPDATE_SCHEMA=1",
+        path.display()
+    );
 }

@@ -2,9 +2,10 @@
 //! nothing is PASS that no step measured.
 
 use flowctl_state::event::{RunOutcome, SkipReason};
-use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState};
+use flowctl_state::run_state::{Phase, RunState, StepRecord, StepResult, StepState};
 use flowctl_workflows::CriterionId;
 use flowctl_workflows::plan::{Criterion, PlanStep};
+use flowctl_workflows::policy::UndoWhen;
 use flowctl_workflows::result::{ErrorClass, Finding, UNMEASURED, Verdict};
 
 /// A criterion with its verdict and what it rests on.
@@ -133,7 +134,7 @@ fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId
         findings: Vec::new(),
     };
     match &record.state {
-        StepState::Succeeded => measured(step, record, criterion),
+        StepState::Succeeded => measured(step, record.result.as_deref(), criterion),
         StepState::Failed => match record.failures.last() {
             // The platform answered that it cannot, or did not get there in time: that is a FAIL. When it
             // did not answer at all, nothing was measured.
@@ -159,18 +160,43 @@ fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId
         },
         StepState::Skipped(reason) => without(Verdict::NotRun, skipped(reason)),
         StepState::Cancelled => without(Verdict::NotRun, "the step was cancelled".to_owned()),
-        StepState::Waiting => without(Verdict::NotRun, "the step was not started".to_owned()),
+        StepState::Waiting => match &record.before_undo {
+            Some(result) => put_back(step, result, criterion),
+            None => without(Verdict::NotRun, "the step was not started".to_owned()),
+        },
         StepState::Running { .. } | StepState::Backoff { .. } => {
             without(Verdict::NotRun, "the step has not ended".to_owned())
         }
     }
 }
 
-fn measured<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId) -> Proof<'a> {
-    let all = record
-        .result
+/// Of a step whose effect was taken back. One that always is was measured as it was meant to be; any other was to stay,
+/// and does not stand any more.
+fn put_back<'a>(step: &'a PlanStep, result: &'a StepResult, criterion: &CriterionId) -> Proof<'a> {
+    let proof = measured(step, Some(result), criterion);
+    let meant_to_be = step
+        .undo
         .as_ref()
-        .map_or(&[][..], |result| &result.findings);
+        .is_some_and(|undo| undo.on == UndoWhen::Always);
+    if meant_to_be || proof.verdict != Verdict::Pass {
+        return proof;
+    }
+    Proof {
+        verdict: Verdict::Inconclusive,
+        reason: format!(
+            "what the step did was put back, so it does not stand any more; before that: {}",
+            proof.reason
+        ),
+        ..proof
+    }
+}
+
+fn measured<'a>(
+    step: &'a PlanStep,
+    result: Option<&'a StepResult>,
+    criterion: &CriterionId,
+) -> Proof<'a> {
+    let all = result.map_or(&[][..], |result| &result.findings);
     let findings: Vec<&Finding> = all
         .iter()
         .filter(|finding| {

@@ -1,11 +1,14 @@
-//! Writes a report's files: each whole or not at all, with the raw records beside them.
+//! Writes a report's files: each whole or not at all, with the run's events and the raw records beside them.
 
 use std::collections::BTreeSet;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flowctl_state::codec;
 use flowctl_state::evidence::EvidenceStore;
+use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::RunId;
 use tempfile::NamedTempFile;
@@ -14,8 +17,17 @@ use super::build::build;
 use super::html::html;
 use super::junit::junit;
 use super::markdown::markdown;
-use super::model::Report;
+use super::model::{EventsEnd, Report};
 use crate::executor::Renderer;
+
+/// The names of a report's files, but for its evidence.
+pub const FILES: [&str; 5] = [
+    "events.jsonl",
+    "report.json",
+    "report.md",
+    "junit.xml",
+    "report.html",
+];
 
 /// Writes reports below a directory, one folder a run.
 pub struct FileRenderer {
@@ -23,18 +35,22 @@ pub struct FileRenderer {
     pub directory: Box<dyn Fn(&RunId) -> PathBuf + Send + Sync>,
     /// Where raw records come from.
     pub evidence: Arc<EvidenceStore>,
+    /// Where the run's events come from.
+    pub log: Arc<dyn EventLog>,
 }
 
 impl Renderer for FileRenderer {
     fn render(&self, state: &RunState) -> Result<String, String> {
         let directory = (self.directory)(&state.run);
-        let report = build(state);
+        let mut events = EventsEnd::default();
+        write_whole(&directory.join("events.jsonl"), |file| {
+            events = write_events(self.log.as_ref(), state, file)?;
+            Ok(())
+        })?;
+        let report = build(state, events);
         self.copy_evidence(&report, &directory.join("evidence"))?;
         // Written as they are made: the report of a large workflow is large in each form.
-        write_whole(&directory.join("report.json"), |file| {
-            serde_json::to_writer_pretty(&mut *file, &report)?;
-            file.write_all(b"\n")
-        })?;
+        write_whole(&directory.join("report.json"), |file| json(&report, file))?;
         write_whole(&directory.join("report.md"), |file| {
             file.write_all(markdown(&report).as_bytes())
         })?;
@@ -54,21 +70,7 @@ impl FileRenderer {
     /// The records that the report names, readable without flowctl. A record that is missing or damaged is an
     /// error: a report never names what cannot be shown.
     fn copy_evidence(&self, report: &Report, directory: &Path) -> Result<(), String> {
-        let named = report
-            .steps
-            .iter()
-            .flat_map(|step| {
-                step.evidence
-                    .iter()
-                    .map(|evidence| evidence.sha256.as_str())
-            })
-            .chain(report.criteria.iter().flat_map(|criterion| {
-                criterion
-                    .findings
-                    .iter()
-                    .flat_map(|finding| finding.evidence.iter().map(String::as_str))
-            }));
-        let hashes: BTreeSet<&str> = named.collect();
+        let hashes: BTreeSet<&str> = report.evidence().collect();
         for hash in hashes {
             let path = directory.join(hash);
             if !path.exists() {
@@ -80,6 +82,53 @@ impl FileRenderer {
             }
         }
         Ok(())
+    }
+}
+
+/// `report.json`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn json(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    out.write_all(b"\n")
+}
+
+/// The records of the events that the state was folded from, one a line as in an export, and where they end. They are
+/// not read: a run of many steps has large ones.
+///
+/// # Errors
+/// When they cannot be had or written.
+pub fn write_events(
+    log: &dyn EventLog,
+    state: &RunState,
+    out: &mut impl Write,
+) -> std::io::Result<EventsEnd> {
+    let mut end = EventsEnd::default();
+    let mut written = Ok(());
+    let read = log.records(&state.run, 0, &mut |seq, record| {
+        if seq >= state.next_seq {
+            return ControlFlow::Break(());
+        }
+        end.count += 1;
+        if seq + 1 == state.next_seq {
+            end.sha256 = codec::sha256(record);
+        }
+        written = out.write_all(record).and_then(|()| out.write_all(b"\n"));
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    });
+    written?;
+    read.map_err(std::io::Error::other)?;
+    if end.count == state.next_seq {
+        Ok(end)
+    } else {
+        Err(std::io::Error::other(format!(
+            "the log has {} of {} events of run {}",
+            end.count, state.next_seq, state.run
+        )))
     }
 }
 

@@ -20,3 +20,4 @@ mod run;
 mod steer;
 mod support;
 mod undo;
+mod verify;

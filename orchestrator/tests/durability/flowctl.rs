@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 
 /// The binary under test: the one that cargo built with the tests, or a release build that the environment names.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let named = std::env::var_os("FLOWCTL_TEST_BINARY").map(PathBuf::from);
     named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_flowctl")))
 }
@@ -35,8 +35,15 @@ impl Home {
         path
     }
 
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(name)).expect("a file")
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.placed(Command::new(binary()), arguments)
+    }
+
+    fn placed(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -61,6 +68,29 @@ impl Home {
             text(&output.stderr)
         );
         text(&output.stdout)
+    }
+
+    /// Runs it, but kills it the hard way once it has lived so long. Returns the whole lines that it wrote, and whether
+    /// it was killed.
+    pub(crate) fn killed_after(&self, millis: u64, arguments: &[&str]) -> (Vec<Value>, bool) {
+        let mut timeout = Command::new("timeout");
+        let limit = format!("{}.{:03}", millis / 1000, millis % 1000);
+        timeout.args(["-s", "KILL", &limit]).arg(binary());
+        let mut command = self.placed(timeout, arguments);
+        let output = command
+            .args(["--output", "jsonl"])
+            .stderr(Stdio::null())
+            .output()
+            .expect("timeout starts");
+        // `timeout` kills itself along with its child, or says 137 of it.
+        let killed = matches!(output.status.code(), None | Some(137));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines = text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'))
+            .map(|line| serde_json::from_str(line).expect("an event as JSON"))
+            .collect();
+        (lines, killed)
     }
 
     /// Starts it and streams the stored events.
@@ -107,11 +137,17 @@ impl Iterator for Stream {
 
 /// The largest resident set of a process so far, in bytes; `None` once it is gone.
 pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
-    let status =
-        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    of_status(&pid.to_string(), "VmHWM:")
+}
+
+/// The resident set of this process, in bytes.
+pub(crate) fn memory() -> u64 {
+    of_status("self", "VmRSS:").expect("this process has a status")
+}
+
+fn of_status(process: &str, field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(Path::new("/proc").join(process).join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -1,5 +1,5 @@
 //! The real binary and the real log, from outside: nothing acknowledged is lost whenever the process is
-//! killed, and ten thousand steps fit in little memory.
+//! killed, ten thousand steps fit in little memory, and ten thousand runs in no more than a thousand.
 
 #![expect(
     clippy::expect_used,
@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, and says what it measured"
 )]
 
+mod armed;
 mod flowctl;
 mod kill;
 mod scale;
+mod soak;

@@ -11,6 +11,7 @@ use flowctl_state::log::EventLog;
 use flowctl_state::sled_log::SledLog;
 use serde_json::json;
 
+use crate::random::Random;
 use crate::support::{moment, run, started, step, succeeded};
 
 /// A closed log with two runs.
@@ -111,6 +112,79 @@ fn a_flipped_byte_anywhere_in_the_store_is_told_or_harmless() {
         );
     }
     assert!(after("db", &|bytes| bytes.truncate(used / 2)));
+}
+
+/// One of the ways in which a disk fails, at a place picked by chance.
+fn harm(bytes: &mut Vec<u8>, random: &mut Random) -> String {
+    let place = |random: &mut Random, length: usize| {
+        usize::try_from(random.below(length.max(1) as u64)).unwrap()
+    };
+    let at = place(random, bytes.len());
+    let sector = at / 512 * 512..(at / 512 * 512 + 512).min(bytes.len());
+    match random.below(4) {
+        0 if !bytes.is_empty() => {
+            let bit = random.below(8);
+            bytes[at] ^= 1 << bit;
+            format!("bit {bit} of byte {at} is the other way round")
+        }
+        1 => {
+            bytes.truncate(at);
+            format!("it ends at {at}")
+        }
+        2 => {
+            bytes[sector.clone()].fill(0);
+            format!("{sector:?} are zeros")
+        }
+        _ => {
+            let from = place(random, bytes.len() / 512) * 512;
+            let other = bytes[from..(from + 512).min(bytes.len())].to_vec();
+            let length = sector.len().min(other.len());
+            bytes[sector.start..sector.start + length].copy_from_slice(&other[..length]);
+            format!("{sector:?} are what is at {from}")
+        }
+    }
+}
+
+/// `FLOWCTL_DAMAGES` asks for more, `FLOWCTL_DAMAGE_SEED` for others.
+#[test]
+fn whatever_a_disk_does_to_any_file_is_told_or_harmless() {
+    let mut random = Random(Random::asked("FLOWCTL_DAMAGE_SEED", 20_261_123));
+    let parent = tempfile::tempdir().unwrap();
+    let whole = parent.path().join("whole");
+    let written = closed_log(&whole);
+    let files: Vec<_> = ["db", "db", "db", "conf", "heads", "settled"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(
+            fs::read_dir(&whole)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap()),
+        )
+        .filter(|name| whole.join(name).is_file())
+        .collect();
+    let mut told = 0;
+    let damages = Random::asked("FLOWCTL_DAMAGES", 40);
+    for _ in 0..damages {
+        let damaged = parent.path().join("damaged");
+        copy(&whole, &damaged);
+        let name = &files[usize::try_from(random.below(files.len() as u64)).unwrap()];
+        let mut bytes = fs::read(damaged.join(name)).unwrap();
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let tail = bytes.split_off(used);
+        let what = harm(&mut bytes, &mut random);
+        if bytes.len() == used {
+            bytes.extend(tail);
+        }
+        fs::write(damaged.join(name), &bytes).unwrap();
+        println!("{name}: {what}");
+        told += u64::from(is_told(&damaged, &written));
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+    println!("{told} of {damages} damages were told, and the others were harmless");
+    assert!(told > 0, "nothing was told");
 }
 
 #[test]

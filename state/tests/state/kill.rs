@@ -21,6 +21,7 @@ use flowctl_workflows::RunId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::random::Random;
 use crate::support::{moment, run, started, step, succeeded};
 
 const DIRECTORY: &str = "FLOWCTL_KILL_DIRECTORY";
@@ -77,11 +78,8 @@ async fn append_for_ever(writer: LogWriter, run: RunId, mut next: Seq) {
 
 #[test]
 fn no_acknowledged_event_is_lost_by_a_kill() {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().unwrap())
-    };
-    let rounds = number("FLOWCTL_KILL_ROUNDS", 25);
-    let mut random = Random(number("FLOWCTL_KILL_SEED", 20_261_123));
+    let rounds = Random::asked("FLOWCTL_KILL_ROUNDS", 25);
+    let mut random = Random(Random::asked("FLOWCTL_KILL_SEED", 20_261_123));
     let mut round = 0;
     while round < rounds {
         // A few lives one after the other, because each opens what a killed one left.
@@ -159,17 +157,4 @@ fn kill_after(enough: u64, directory: &Path, acknowledged: &mut BTreeMap<String,
     }
     child.wait().unwrap();
     count
-}
-
-/// SplitMix64: moments that can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }

@@ -1,10 +1,17 @@
 //! The state from outside: what it promises, held against every log and against a real disk.
-#![expect(clippy::unwrap_used, reason = "in a test a surprise is a failure")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test a surprise is a failure"
+)]
 
 mod damage;
 mod format;
 mod kill;
 mod log_contract;
 mod portable;
+mod power_loss;
+mod random;
 mod support;
 mod writer;

@@ -215,6 +215,33 @@ fn a_record_of_the_future_is_not_called_damaged() {
 }
 
 #[test]
+fn the_evidence_of_a_cancelled_step_is_examined_too() {
+    use flowctl_state::event::Event;
+    let (_directory, store) = evidence();
+    let Event::StepSucceeded {
+        step: stopped,
+        evidence,
+        ..
+    } = measured("one", 1.1, &flowctl_state::codec::sha256(b"lost"))
+    else {
+        unreachable!()
+    };
+    let cancelled = Event::StepCancelled {
+        step: stopped,
+        failure: None,
+        evidence,
+    };
+    let log = MemoryLog::new();
+    let events = vec![started(), step("one", 1), cancelled];
+    log.append(&run("a"), 0, moment(0), events).unwrap();
+    let found = check(&log, &store).unwrap().remove(0);
+    assert!(
+        matches!(found.evidence[..], [(2, LogError::EvidenceMissing { .. })]),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn missing_and_damaged_evidence_is_named_with_the_event_that_needs_it() {
     let (directory, store) = evidence();
     let kept = store.put(b"kept").unwrap();

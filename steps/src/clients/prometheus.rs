@@ -11,7 +11,7 @@ pub mod selectors;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::answer::{Reading, Rule, ScrapeTarget};
@@ -26,7 +26,7 @@ use crate::error::StepError;
 pub struct Prometheus(WebApi);
 
 /// What there is of the series that a selector asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Presence {
     /// The selector.
     pub selector: String,

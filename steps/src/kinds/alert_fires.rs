@@ -14,7 +14,7 @@ mod way;
 use async_trait::async_trait;
 use flowctl_workflows::result::{ErrorClass, Verdict};
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -22,6 +22,7 @@ use self::look::Platform;
 pub use self::params::{Delivery, Params, See};
 pub use self::way::Stage;
 use self::way::Way;
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::prometheus::Presence;
 use crate::clients::prometheus::answer::Labels;
@@ -66,6 +67,7 @@ impl Kind for AlertFires {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         params.check()?;
@@ -74,11 +76,28 @@ impl Kind for AlertFires {
 }
 
 /// How a watch ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum End {
     /// All stages were reached.
     Reached,
     /// Something stands in the way, or the time is up.
     Stopped(Verdict, String),
+}
+
+/// What the verdict rests on beside the way of the alert.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Seen {
+    /// Whether there was a receiver to be told.
+    has_receiver: bool,
+    /// The `for:` of the rule.
+    for_seconds: Option<f64>,
+    /// The expression of the rule.
+    expression: String,
+    /// The labels of what fired.
+    fired: Labels,
+    /// What there is of each metric in the expression.
+    metrics: Vec<Presence>,
 }
 
 #[async_trait]
@@ -205,40 +224,87 @@ impl AlertFires {
         stages: &[Stage],
         end: End,
     ) -> Result<StepOutput, StepError> {
-        let record = json!({
-            "alert": self.0.alert, "labels": self.0.labels, "way": way, "metrics": platform.metrics,
-            "rule": platform.rule.as_ref().map(|rule| &rule.query), "seen": platform.kept,
-        });
-        let evidence = cx.evidence_json("alert.json", &record).await?;
-        let mut finding = verdict::finding_of(&self.0, way, stages, platform, end);
-        finding.reason = cx.secrets.redact(&finding.reason);
-        finding.evidence = vec![evidence.sha256];
-        let at = way.times.values().max().copied();
-        let output = Output {
-            alert: self.0.alert.clone(),
-            at: at.unwrap_or_else(|| cx.clock.now()).to_string(),
-            expression: platform
-                .rule
-                .as_ref()
-                .map_or_else(String::new, |rule| rule.query.clone()),
-            labels: platform.fired.clone(),
-            times: way
-                .times
-                .iter()
-                .map(|(stage, at)| (*stage, at.to_string()))
-                .collect(),
-            seconds: verdict::latencies(way)
-                .into_iter()
-                .map(|(name, seconds)| (name.to_owned(), seconds))
-                .collect(),
+        let rule = platform.rule.as_ref();
+        let seen = Seen {
+            has_receiver: platform.has_receiver(),
+            for_seconds: rule.map(|rule| rule.duration),
+            expression: rule.map_or_else(String::new, |rule| rule.query.clone()),
+            fired: platform.fired.clone(),
             metrics: platform.metrics.clone(),
         };
+        let record = json!({
+            "alert": self.0.alert, "labels": self.0.labels, "way": way, "rests_on": seen, "ended": end,
+            "seen": platform.kept,
+        });
+        let evidence = cx.evidence_json("alert.json", &record).await?;
+        let mut finding = verdict::finding_of(&self.0, way, stages, &seen, &end);
+        finding.reason = cx.secrets.redact(&finding.reason);
+        finding.evidence = vec![evidence.sha256];
+        let now = cx.clock.now();
+        let output = output_of(&self.0, way, seen, now);
         let value: Value = json!(output);
         Ok(StepOutput {
             value,
             findings: vec![finding],
         })
     }
+}
+
+/// What is put out; `now` counts when no stage was reached. Pure.
+fn output_of(params: &Params, way: &Way, seen: Seen, now: jiff::Timestamp) -> Output {
+    let at = way.times.values().max().copied();
+    Output {
+        alert: params.alert.clone(),
+        at: at.unwrap_or(now).to_string(),
+        expression: seen.expression,
+        labels: seen.fired,
+        times: way
+            .times
+            .iter()
+            .map(|(stage, at)| (*stage, at.to_string()))
+            .collect(),
+        seconds: verdict::latencies(way)
+            .into_iter()
+            .map(|(name, seconds)| (name.to_owned(), seconds))
+            .collect(),
+        metrics: seen.metrics,
+    }
+}
+
+/// The record of a watch.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    way: Way,
+    rests_on: Option<Seen>,
+    ended: Option<End>,
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Recorded>("alert.json", |name| name == "alert.json")?;
+    let Recorded {
+        way,
+        rests_on,
+        ended,
+    } = record.value;
+    let (Some(seen), Some(end)) = (rests_on, ended) else {
+        return Err(NotJudged::lacking("how it ended, and the rule's `for:`"));
+    };
+    let stages = params.stages(seen.has_receiver);
+    if matches!(end, End::Reached) && way.next(&stages).is_some() {
+        let reason = "its record says that all stages were reached, and has no time of one";
+        return Err(NotJudged::Wrong(reason.to_owned()));
+    }
+    let mut finding = verdict::finding_of(params, &way, &stages, &seen, &end);
+    finding.evidence = vec![record.sha256.to_owned()];
+    // With no stage reached its output has the moment at which it gave up, which is in no record.
+    let value = match way.times.values().max().copied() {
+        Some(at) => again::output(output_of(params, &way, seen, at))?,
+        None => None,
+    };
+    Ok(Again {
+        findings: vec![finding],
+        value,
+    })
 }
 
 /// A trouble that may pass does not end the watch before its time: what was seen so far would be lost.

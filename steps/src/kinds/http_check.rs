@@ -4,6 +4,7 @@
 //!
 //! An answer is a finding, PASS or FAIL. No answer is an error: nothing was measured.
 
+mod again;
 mod ask;
 mod judge;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::ask::{Answer, Question};
+use crate::again::JudgeAgain;
 use crate::clients::endpoint::ServiceName;
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -141,6 +143,7 @@ impl Kind for HttpCheck {
     };
     type Params = Params;
     type Output = Answered;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(again::judge);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         judge::validate(&params)?;
@@ -210,34 +213,9 @@ impl HttpCheck {
         let evidence = cx
             .evidence_json("answer.json", &answer.record(address, asked))
             .await?;
-        let good = format!("HTTP {} in {} ms", answer.status, answer.elapsed_ms());
-        let finding = Finding {
-            about: address.to_owned(),
-            proves: Vec::new(),
-            verdict: if wrong.is_none() {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            },
-            reason: cx.secrets.redact(&wrong.clone().unwrap_or(good)),
-            numbers: vec![Number {
-                name: "answer".to_owned(),
-                value: answer.elapsed.as_secs_f64() * 1000.0,
-                unit: "ms".to_owned(),
-                interval: None,
-                target: None,
-                samples: Some(1),
-            }],
-            evidence: vec![evidence.sha256],
-        };
-        let answered = Answered {
-            passed: wrong.is_none(),
-            status: answer.status,
-            elapsed_ms: answer.elapsed_ms(),
-            asked,
-            body: answer.text(),
-            json: answer.json_without_secrets(),
-        };
+        let (mut finding, answered) = conclusion(address, &answer, wrong, asked);
+        finding.reason = cx.secrets.redact(&finding.reason);
+        finding.evidence = vec![evidence.sha256];
         let value = serde_json::to_value(answered)
             .map_err(|error| StepError::permanent("http.output", error.to_string()))?;
         Ok(Output {
@@ -245,6 +223,41 @@ impl HttpCheck {
             findings: vec![finding],
         })
     }
+}
+
+/// What an answer comes to, given all that is wrong with it. Pure.
+fn conclusion(
+    address: &str,
+    answer: &Answer,
+    wrong: Option<String>,
+    asked: u32,
+) -> (Finding, Answered) {
+    let good = format!("HTTP {} in {} ms", answer.status, answer.elapsed_ms());
+    let passed = wrong.is_none();
+    let finding = Finding {
+        about: address.to_owned(),
+        proves: Vec::new(),
+        verdict: if passed { Verdict::Pass } else { Verdict::Fail },
+        reason: wrong.unwrap_or(good),
+        numbers: vec![Number {
+            name: "answer".to_owned(),
+            value: answer.elapsed.as_secs_f64() * 1000.0,
+            unit: "ms".to_owned(),
+            interval: None,
+            target: None,
+            samples: Some(1),
+        }],
+        evidence: Vec::new(),
+    };
+    let answered = Answered {
+        passed,
+        status: answer.status,
+        elapsed_ms: answer.elapsed_ms(),
+        asked,
+        body: answer.text(),
+        json: answer.json_without_secrets(),
+    };
+    (finding, answered)
 }
 
 #[cfg(test)]

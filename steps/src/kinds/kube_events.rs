@@ -6,11 +6,12 @@
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::kube::{Resource, Selection, object};
@@ -90,6 +91,32 @@ pub struct Occurrence {
     pub last: String,
 }
 
+/// What was seen, as the record has it: what follows is worked out from this alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// When; records of before it was kept have none.
+    at: Option<Timestamp>,
+    /// The events that count.
+    events: Vec<Value>,
+    /// The pods.
+    pods: Vec<SeenPod>,
+    /// What there is in the place of too few pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead: Option<String>,
+}
+
+/// A pod and the states of its containers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SeenPod {
+    name: String,
+    uid: String,
+    #[serde(default)]
+    container_statuses: Value,
+    #[serde(default)]
+    init_container_statuses: Value,
+}
+
 /// The step.
 #[derive(Debug)]
 pub struct KubeEvents {
@@ -109,6 +136,7 @@ impl Kind for KubeEvents {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -132,11 +160,7 @@ impl Step for KubeEvents {
 
 impl KubeEvents {
     fn choice(&self) -> Choice<'_> {
-        Choice {
-            namespace: Some(&self.params.namespace),
-            selector: self.params.selector.as_deref(),
-            name: self.params.name.as_deref(),
-        }
+        self.params.choice()
     }
 
     async fn look(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
@@ -148,58 +172,102 @@ impl KubeEvents {
                 &Selection::all_in(&self.params.namespace),
             )
             .await?;
-        let earliest = cx.clock.now().checked_sub(
-            jiff::SignedDuration::try_from(self.params.since.duration()).unwrap_or_default(),
-        );
-        let earliest = earliest.unwrap_or(Timestamp::MIN);
+        let at = cx.clock.now();
+        let earliest = self.params.earliest(at);
         let whole = self.params.selector.is_none() && self.params.name.is_none();
         let events: Vec<&Value> = events
             .iter()
             .filter(|event| last_seen(event).is_none_or(|last| last >= earliest))
             .filter(|event| whole || pods.iter().any(|pod| concerns(event, pod)))
             .collect();
-
-        let mut record = json!({"events": events});
-        record["pods"] = pods.iter().map(|pod| json!({"name": object::name(pod), "uid": object::uid(pod), "containerStatuses": pod["status"]["containerStatuses"]})).collect();
-        let evidence = cx.evidence_json("events.json", &record).await?;
-
-        // The end of a container says more than the back-off that follows it.
-        let mut forbidden: Vec<Occurrence> =
-            pods.iter().flat_map(|pod| ends(pod, earliest)).collect();
-        forbidden.extend(events.iter().map(|event| occurrence(event)));
-        forbidden.retain(|occurrence| self.params.forbid.contains(&occurrence.reason));
-        let output = Output {
-            pods: pods.len(),
-            events: events.len(),
-            warnings: events
-                .iter()
-                .filter(|event| event["type"] == "Warning")
-                .count(),
-            forbidden,
+        let instead = if pods.len() < self.params.min_pods {
+            let choice = self.choice();
+            Some(choice.alternatives(&kube, &Resource::pods()).await)
+        } else {
+            None
         };
-        let (verdict, mut reason) = self.judge(&output);
-        if pods.len() < self.params.min_pods {
-            reason = format!(
-                "{reason}; {}",
-                self.choice().alternatives(&kube, &Resource::pods()).await
-            );
-        }
-        let mut found = finding(format!("events of pods {}", self.choice()), verdict, reason);
-        found.numbers = vec![
-            count("pods", output.pods),
-            count("events", output.events),
-            count("forbidden", output.forbidden.len()),
-        ];
+        let seen = Seen {
+            at: Some(at),
+            events: events.into_iter().cloned().collect(),
+            pods: pods.iter().map(SeenPod::of).collect(),
+            instead,
+        };
+        let evidence = cx.evidence_json("events.json", &json!(seen)).await?;
+        let (mut found, output) = conclude(&self.params, &seen, at);
         found.evidence = vec![evidence.sha256];
         Ok(StepOutput {
             value: json!(output),
             findings: vec![found],
         })
     }
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Seen>("events.json", |name| name == "events.json")?;
+    let at = record
+        .value
+        .at
+        .ok_or_else(|| NotJudged::lacking("when it looked, nor how init containers ended"))?;
+    let (mut found, output) = conclude(params, &record.value, at);
+    found.evidence = vec![record.sha256.to_owned()];
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+/// What a look comes to. Pure.
+fn conclude(params: &Params, seen: &Seen, at: Timestamp) -> (Finding, Output) {
+    let earliest = params.earliest(at);
+    let Seen { events, pods, .. } = seen;
+    // The end of a container says more than the back-off that follows it.
+    let mut forbidden: Vec<Occurrence> = pods.iter().flat_map(|pod| ends(pod, earliest)).collect();
+    forbidden.extend(events.iter().map(occurrence));
+    forbidden.retain(|occurrence| params.forbid.contains(&occurrence.reason));
+    let output = Output {
+        pods: pods.len(),
+        events: events.len(),
+        warnings: events
+            .iter()
+            .filter(|event| event["type"] == "Warning")
+            .count(),
+        forbidden,
+    };
+    let (verdict, mut reason) = params.judge(&output);
+    if let Some(instead) = &seen.instead {
+        reason = format!("{reason}; {instead}");
+    }
+    let mut found = finding(
+        format!("events of pods {}", params.choice()),
+        verdict,
+        reason,
+    );
+    found.numbers = vec![
+        count("pods", output.pods),
+        count("events", output.events),
+        count("forbidden", output.forbidden.len()),
+    ];
+    (found, output)
+}
+
+impl Params {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            namespace: Some(&self.namespace),
+            selector: self.selector.as_deref(),
+            name: self.name.as_deref(),
+        }
+    }
+
+    /// What lies before it is too old, as seen at this moment.
+    fn earliest(&self, at: Timestamp) -> Timestamp {
+        let since = jiff::SignedDuration::try_from(self.since.duration()).unwrap_or_default();
+        at.checked_sub(since).unwrap_or(Timestamp::MIN)
+    }
 
     /// Pure.
     fn judge(&self, output: &Output) -> (Verdict, String) {
-        let (pods, min, since) = (output.pods, self.params.min_pods, self.params.since);
+        let (pods, min, since) = (output.pods, self.min_pods, self.since);
         if let Some(first) = output.forbidden.first() {
             let more = output.forbidden.len() - 1;
             let more = if more > 0 {
@@ -224,7 +292,7 @@ impl KubeEvents {
                 format!("{pods} pods {}, at least {min} are needed", self.choice()),
             );
         }
-        let (events, forbid) = (output.events, self.params.forbid.join(", "));
+        let (events, forbid) = (output.events, self.forbid.join(", "));
         (
             Verdict::Pass,
             format!(
@@ -271,12 +339,23 @@ fn occurrence(event: &Value) -> Occurrence {
     }
 }
 
+impl SeenPod {
+    fn of(pod: &Value) -> Self {
+        Self {
+            name: object::name(pod).to_owned(),
+            uid: object::uid(pod).to_owned(),
+            container_statuses: pod["status"]["containerStatuses"].clone(),
+            init_container_statuses: pod["status"]["initContainerStatuses"].clone(),
+        }
+    }
+}
+
 /// How the containers of a pod ended, those that run again too.
-fn ends(pod: &Value, earliest: Timestamp) -> Vec<Occurrence> {
-    let statuses = object::list(pod, "/status/containerStatuses")
-        .iter()
-        .chain(object::list(pod, "/status/initContainerStatuses"));
-    statuses
+fn ends(pod: &SeenPod, earliest: Timestamp) -> Vec<Occurrence> {
+    [&pod.container_statuses, &pod.init_container_statuses]
+        .into_iter()
+        .filter_map(Value::as_array)
+        .flatten()
         .flat_map(|status| {
             ["/state/terminated", "/lastState/terminated"]
                 .map(|pointer| (status, status.pointer(pointer)))
@@ -289,7 +368,7 @@ fn ends(pod: &Value, earliest: Timestamp) -> Vec<Occurrence> {
         })
         .map(|(status, ended)| Occurrence {
             reason: object::text(ended, "/reason").to_owned(),
-            object: format!("Pod {}", object::name(pod)),
+            object: format!("Pod {}", pod.name),
             message: format!(
                 "container `{}` ended with exit code {}",
                 object::text(status, "/name"),

@@ -7,10 +7,13 @@ mod usage;
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
+use flowctl_workflows::result::Finding;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::usage::{Measured, PodUsage};
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
 use crate::clients::kube::{Kube, Resource, object, pods, quantity};
@@ -102,7 +105,7 @@ pub struct Sums {
 }
 
 /// What a node has for pods.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NodeRoom {
     /// Its name.
     pub name: String,
@@ -110,6 +113,23 @@ pub struct NodeRoom {
     pub memory: Option<f64>,
     /// Cores.
     pub cpu: Option<f64>,
+}
+
+/// What was seen, as the record has it: what follows is worked out from this alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// The pods.
+    pods: Vec<Value>,
+    /// Their measurements.
+    metrics: Vec<Value>,
+    /// When; records of before it was kept have none.
+    at: Option<Timestamp>,
+    /// What the pods' nodes have.
+    nodes: Option<Vec<NodeRoom>>,
+    /// What was still missing when the time was up.
+    missing: Option<String>,
+    /// What there is in the place of too few pods.
+    instead: Option<String>,
 }
 
 /// The step.
@@ -131,6 +151,7 @@ impl Kind for KubeTop {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -172,11 +193,7 @@ impl Step for KubeTop {
 
 impl KubeTop {
     fn choice(&self) -> Choice<'_> {
-        Choice {
-            namespace: Some(&self.params.namespace),
-            selector: self.params.selector.as_deref(),
-            name: self.params.name.as_deref(),
-        }
+        self.params.choice()
     }
 
     async fn measure(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
@@ -194,56 +211,26 @@ impl KubeTop {
             Waited::Expired(missing) => Some(missing),
         };
         let (pods, metrics) = seen;
-        let evidence = cx.evidence_json("usage.json", &json!({"pods": pods.iter().map(object::showable).collect::<Vec<_>>(), "metrics": metrics})).await?;
-        let measured = usage::join(
-            &pods,
-            &metrics,
-            cx.clock.now(),
-            self.params.fresh.duration(),
-        );
-        let (verdict, mut reason) = usage::judge(&measured, &self.params, missing.as_deref());
-        if pods.len() < self.params.min_pods {
-            reason = format!(
-                "{reason}; {}",
-                self.choice().alternatives(&kube, &Resource::pods()).await
-            );
-        }
-        let nodes = rooms(&kube, &pods).await;
-        let mut found = finding(format!("use of pods {}", self.choice()), verdict, reason);
-        found.numbers = vec![count("pods", pods.len())];
-        for pod in measured.iter().filter_map(Measured::usage) {
-            found.numbers.push(number(
-                format!("memory of {}", pod.name),
-                pod.memory,
-                "bytes",
-            ));
-            found
-                .numbers
-                .push(number(format!("cpu of {}", pod.name), pod.cpu, "cores"));
-        }
+        let instead = if pods.len() < self.params.min_pods {
+            let choice = self.choice();
+            Some(choice.alternatives(&kube, &Resource::pods()).await)
+        } else {
+            None
+        };
+        let (at, nodes) = (cx.clock.now(), rooms(&kube, &pods).await);
+        let seen = Seen {
+            pods: pods.iter().map(object::showable).collect(),
+            metrics,
+            at: Some(at),
+            nodes: Some(nodes.clone()),
+            missing,
+            instead,
+        };
+        let evidence = cx.evidence_json("usage.json", &json!(seen)).await?;
+        let (mut found, output) = conclude(&self.params, &seen, at, nodes);
         found.evidence = vec![evidence.sha256];
-        let pods: Vec<PodUsage> = measured
-            .into_iter()
-            .filter_map(Measured::into_usage)
-            .collect();
-        let total = usage::total(&pods, &nodes);
-        for (what, sums, unit) in [
-            ("memory", total.memory, "bytes"),
-            ("cpu", total.cpu, "cores"),
-        ] {
-            let all = [
-                ("requested", sums.request),
-                ("allocatable", sums.allocatable),
-            ];
-            let all = all
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?)));
-            found.numbers.extend(
-                all.map(|(name, value)| number(format!("{what} {name} in all"), value, unit)),
-            );
-        }
         Ok(StepOutput {
-            value: json!(Output { pods, nodes, total }),
+            value: json!(output),
             findings: vec![found],
         })
     }
@@ -291,6 +278,79 @@ impl KubeTop {
                 "no fresh measurement of {}",
                 lacking.join(", ")
             )))
+        }
+    }
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Seen>("usage.json", |name| name == "usage.json")?;
+    let seen = record.value;
+    let (Some(at), Some(nodes)) = (seen.at, seen.nodes.clone()) else {
+        return Err(NotJudged::lacking(
+            "when it looked, and what the nodes have",
+        ));
+    };
+    let (mut found, output) = conclude(params, &seen, at, nodes);
+    found.evidence = vec![record.sha256.to_owned()];
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+/// What a look comes to. Pure.
+fn conclude(
+    params: &Params,
+    seen: &Seen,
+    at: Timestamp,
+    nodes: Vec<NodeRoom>,
+) -> (Finding, Output) {
+    let measured = usage::join(&seen.pods, &seen.metrics, at, params.fresh.duration());
+    let (verdict, mut reason) = usage::judge(&measured, params, seen.missing.as_deref());
+    if let Some(instead) = &seen.instead {
+        reason = format!("{reason}; {instead}");
+    }
+    let mut found = finding(format!("use of pods {}", params.choice()), verdict, reason);
+    found.numbers = vec![count("pods", seen.pods.len())];
+    for pod in measured.iter().filter_map(Measured::usage) {
+        found.numbers.push(number(
+            format!("memory of {}", pod.name),
+            pod.memory,
+            "bytes",
+        ));
+        found
+            .numbers
+            .push(number(format!("cpu of {}", pod.name), pod.cpu, "cores"));
+    }
+    let pods: Vec<PodUsage> = measured
+        .into_iter()
+        .filter_map(Measured::into_usage)
+        .collect();
+    let total = usage::total(&pods, &nodes);
+    for (what, sums, unit) in [
+        ("memory", total.memory, "bytes"),
+        ("cpu", total.cpu, "cores"),
+    ] {
+        let all = [
+            ("requested", sums.request),
+            ("allocatable", sums.allocatable),
+        ];
+        let all = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        found
+            .numbers
+            .extend(all.map(|(name, value)| number(format!("{what} {name} in all"), value, unit)));
+    }
+    (found, Output { pods, nodes, total })
+}
+
+impl Params {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            namespace: Some(&self.namespace),
+            selector: self.selector.as_deref(),
+            name: self.name.as_deref(),
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::pods::{self, PodSummary};
 use crate::clients::kube::readiness::{Readiness, readiness};
@@ -104,6 +105,7 @@ impl Kind for KubeWait {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -138,11 +140,7 @@ impl Step for KubeWait {
 
 impl KubeWait {
     fn choice(&self) -> Choice<'_> {
-        Choice {
-            namespace: self.params.namespace.as_deref(),
-            selector: self.params.selector.as_deref(),
-            name: self.params.name.as_deref(),
-        }
+        self.params.choice()
     }
 
     async fn wait(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
@@ -215,32 +213,8 @@ impl KubeWait {
 
     async fn report(&self, cx: &StepContext, seen: &[Value]) -> Result<StepOutput, StepError> {
         let evidence = cx.evidence_json("objects.json", &shown(seen)).await?;
-        let counted: Vec<&Value> = seen.iter().filter(|object| counts(object)).collect();
-        let (kind, choice) = (&self.params.kind, self.choice());
-        let reason = match self.params.condition.as_str() {
-            "gone" => format!("no {kind} {choice} is there any more"),
-            condition => format!(
-                "{} {kind} {choice} {condition}, at least {} wanted",
-                counted.len(),
-                self.params.min.unwrap_or(1)
-            ),
-        };
-        let mut found = finding(format!("{kind} {choice}"), Verdict::Pass, reason);
-        found.numbers = vec![count("matched", counted.len())];
+        let (mut found, output) = conclude(&self.params, seen);
         found.evidence = vec![evidence.sha256];
-        let of_pods = self.params.kind == "Pod";
-        let output = Output {
-            matched: counted.len(),
-            pods: counted
-                .iter()
-                .filter(|_| of_pods)
-                .map(|pod| pods::summary(pod))
-                .collect(),
-            names: counted
-                .iter()
-                .map(|object| object::name(object).to_owned())
-                .collect(),
-        };
         Ok(StepOutput {
             value: json!(output),
             findings: vec![found],
@@ -283,6 +257,61 @@ impl KubeWait {
     }
 }
 
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Vec<Value>>("objects.json", |name| name == "objects.json")?;
+    if let Some(missing) = evaluate(&record.value, params) {
+        return Err(NotJudged::Wrong(format!(
+            "its record does not show what it waited for: {missing}"
+        )));
+    }
+    let (mut found, output) = conclude(params, &record.value);
+    found.evidence = vec![record.sha256.to_owned()];
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+/// What objects come to that are as they were waited for. Pure.
+fn conclude(params: &Params, seen: &[Value]) -> (Finding, Output) {
+    let counted: Vec<&Value> = seen.iter().filter(|object| counts(object)).collect();
+    let (kind, choice) = (&params.kind, params.choice());
+    let reason = match params.condition.as_str() {
+        "gone" => format!("no {kind} {choice} is there any more"),
+        condition => format!(
+            "{} {kind} {choice} {condition}, at least {} wanted",
+            counted.len(),
+            params.min.unwrap_or(1)
+        ),
+    };
+    let mut found = finding(format!("{kind} {choice}"), Verdict::Pass, reason);
+    found.numbers = vec![count("matched", counted.len())];
+    let of_pods = params.kind == "Pod";
+    let output = Output {
+        matched: counted.len(),
+        pods: counted
+            .iter()
+            .filter(|_| of_pods)
+            .map(|pod| pods::summary(pod))
+            .collect(),
+        names: counted
+            .iter()
+            .map(|object| object::name(object).to_owned())
+            .collect(),
+    };
+    (found, output)
+}
+
+impl Params {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            namespace: self.namespace.as_deref(),
+            selector: self.selector.as_deref(),
+            name: self.name.as_deref(),
+        }
+    }
+}
+
 /// Whether an object counts as a match: one on its way out, or a pod that has done its work, does not.
 fn counts(object: &Value) -> bool {
     let finished =
@@ -305,11 +334,7 @@ fn evaluate(seen: &[Value], params: &Params) -> Option<String> {
     let min = params.min.unwrap_or(1);
     let counted: Vec<&Value> = seen.iter().filter(|object| counts(object)).collect();
     if counted.len() < min {
-        let choice = Choice {
-            namespace: params.namespace.as_deref(),
-            selector: params.selector.as_deref(),
-            name: params.name.as_deref(),
-        };
+        let choice = params.choice();
         return Some(format!(
             "{} of at least {min} {kind} {choice}",
             counted.len()

@@ -6,13 +6,16 @@
 
 mod judge;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) use self::judge::{Judgement, judge};
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
 use crate::clients::prometheus::answer::{Labels, Reading, Series};
 use crate::clients::prometheus::{Presence, Prometheus};
@@ -151,6 +154,7 @@ impl Kind for PrometheusQuery {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         judge::validate(&params)?;
@@ -179,15 +183,12 @@ impl PrometheusQuery {
             let look = async {
                 let elapsed = cx.clock.elapsed() - begun;
                 let (reading, metrics) = read(cx, &prometheus, &self.0).await?;
-                let mut judgement = judge(&self.0, &reading, &metrics);
-                if self.0.scraped_anew {
-                    judge::only_anew(&mut judgement, &metrics, elapsed);
-                }
+                let judgement = judged(&self.0, &reading, &metrics, elapsed);
                 let look = match judgement.verdict {
                     Verdict::Pass => Look::Done(()),
                     _ => Look::NotYet(judgement.reason.clone()),
                 };
-                last = Some((reading, metrics, judgement));
+                last = Some((reading, metrics, elapsed));
                 Ok(look)
             };
             let look = look.await;
@@ -195,13 +196,13 @@ impl PrometheusQuery {
                 break;
             }
         }
-        let Some((reading, metrics, judgement)) = last else {
+        let Some((reading, metrics, elapsed)) = last else {
             return Err(StepError::permanent(
                 "prometheus.protocol",
                 "Prometheus was never asked",
             ));
         };
-        self.conclude(cx, &reading, metrics, judgement).await
+        self.conclude(cx, &reading, metrics, elapsed).await
     }
 
     async fn conclude(
@@ -209,37 +210,93 @@ impl PrometheusQuery {
         cx: &StepContext,
         reading: &Reading,
         metrics: Vec<Presence>,
-        judgement: Judgement,
+        elapsed: Duration,
     ) -> Result<StepOutput, StepError> {
-        let record = json!({"query": self.0.query, "answer": reading.raw, "metrics": metrics});
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let record = json!({
+            "query": self.0.query, "answer": reading.raw, "metrics": metrics, "nanos_since_begin": nanos,
+        });
         let evidence = cx.evidence_json("prometheus.json", &record).await?;
-        let output = summary(&self.0, reading, metrics);
-        let mut found = finding(
-            cx.secrets.redact(&self.0.query),
-            judgement.verdict,
-            cx.secrets.redact(&judgement.reason),
-        );
-        found.numbers = vec![
-            count("series", output.series_count),
-            count("samples", output.sample_count),
-        ];
-        for (name, value, unit) in [
-            ("smallest", output.min, ""),
-            ("largest", output.max, ""),
-            ("age of the newest sample", output.age_seconds, "s"),
-        ] {
-            found.numbers.extend(
-                value
-                    .filter(|value| value.is_finite())
-                    .map(|value| number(name, value, unit)),
-            );
-        }
+        let (mut found, output) = conclude(&self.0, reading, metrics, elapsed);
+        found.about = cx.secrets.redact(&found.about);
+        found.reason = cx.secrets.redact(&found.reason);
         found.evidence = vec![evidence.sha256];
         Ok(StepOutput {
             value: json!(output),
             findings: vec![found],
         })
     }
+}
+
+/// What was asked and answered, as the record has it.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    answer: Value,
+    metrics: Vec<Presence>,
+    nanos_since_begin: Option<u64>,
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Recorded>("prometheus.json", |name| name == "prometheus.json")?;
+    let Recorded {
+        answer,
+        metrics,
+        nanos_since_begin,
+    } = record.value;
+    if params.scraped_anew && nanos_since_begin.is_none() {
+        return Err(NotJudged::lacking("how long after its begin it asked"));
+    }
+    let reading = Reading::parse(answer)
+        .ok_or_else(|| NotJudged::Wrong("its record holds no answer of Prometheus".to_owned()))?;
+    let elapsed = Duration::from_nanos(nanos_since_begin.unwrap_or_default());
+    let (mut found, output) = conclude(params, &reading, metrics, elapsed);
+    found.evidence = vec![record.sha256.to_owned()];
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+/// The verdict on an answer that came so long after the step began.
+fn judged(
+    params: &Params,
+    reading: &Reading,
+    metrics: &[Presence],
+    elapsed: Duration,
+) -> Judgement {
+    let mut judgement = judge(params, reading, metrics);
+    if params.scraped_anew {
+        judge::only_anew(&mut judgement, metrics, elapsed);
+    }
+    judgement
+}
+
+/// What an answer comes to. Pure.
+fn conclude(
+    params: &Params,
+    reading: &Reading,
+    metrics: Vec<Presence>,
+    elapsed: Duration,
+) -> (Finding, Output) {
+    let judgement = judged(params, reading, &metrics, elapsed);
+    let output = summary(params, reading, metrics);
+    let mut found = finding(&params.query, judgement.verdict, judgement.reason);
+    found.numbers = vec![
+        count("series", output.series_count),
+        count("samples", output.sample_count),
+    ];
+    for (name, value, unit) in [
+        ("smallest", output.min, ""),
+        ("largest", output.max, ""),
+        ("age of the newest sample", output.age_seconds, "s"),
+    ] {
+        found.numbers.extend(
+            value
+                .filter(|value| value.is_finite())
+                .map(|value| number(name, value, unit)),
+        );
+    }
+    (found, output)
 }
 
 /// One look: the values, and what there is of each metric.

@@ -8,6 +8,7 @@
 //! An answer without an End event, with an error in it, or with nothing in it is a failure. With `probe: true` it is an
 //! answer to another question: whether this gateway has S3 Select at all.
 
+mod again;
 mod measure;
 mod params;
 mod plain;
@@ -18,6 +19,7 @@ mod verdict;
 use async_trait::async_trait;
 use serde::Serialize;
 
+use crate::again::JudgeAgain;
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::s3::{Refusal, Stats};
 use crate::context::StepContext;
@@ -91,6 +93,7 @@ impl Kind for S3Select {
     };
     type Params = Params;
     type Output = SelectOutput;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(again::judge);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         params.check()?;

@@ -5,6 +5,7 @@
 //! What is judged is the server's own time less its queue: `elapsedTimeMillis - queuedTimeMillis` of the last page. The
 //! queue and the time on this side are reported beside it.
 
+mod again;
 mod rounds;
 mod verdict;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::trino_query::{Bounds, SessionValue, session_of, text};
+use crate::again::JudgeAgain;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -209,6 +211,7 @@ impl Kind for TrinoBenchmark {
     };
     type Params = Params;
     type Output = BenchmarkOutput;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(again::judge);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if params.runs == 0 {

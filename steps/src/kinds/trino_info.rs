@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::{ErrorClass, Finding, Number, Verdict};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -28,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long between two looks at the nodes; each is a query.
 const LOOK_AT_NODES_EVERY: Duration = Duration::from_secs(2);
+/// How long the question for the nodes may take. The coordinator may give it to a worker that has gone, and would then wait
+/// for minutes (`query.remote-task.max-error-duration`).
+const PATIENCE: &str = "20s";
 
 /// Reads every node that the coordinator knows.
 const NODES: &str =
@@ -218,10 +222,21 @@ impl TrinoInfo {
         let statement = Statement::new(NODES)?;
         let options = QueryOptions {
             max_rows: 10_000,
+            session: IndexMap::from([("query_max_run_time".to_owned(), PATIENCE.to_owned())]),
             ..QueryOptions::default()
         };
         loop {
-            let result = client.query(cx, &statement, &options).await?;
+            let result = match client.query(cx, &statement, &options).await {
+                Err(error)
+                    if error.code == "trino.EXCEEDED_TIME_LIMIT"
+                        && cx.clock.elapsed() < deadline =>
+                {
+                    cx.sink
+                        .progress("who the nodes are was not answered in time");
+                    continue;
+                }
+                result => result?,
+            };
             let mut nodes = result
                 .rows
                 .iter()

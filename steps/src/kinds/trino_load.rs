@@ -5,6 +5,7 @@
 //! Closed model: each client sends its next query when its last one has ended. That twenty queries were sent at once
 //! does not mean that the server worked on twenty at once, so the overlap is taken from the server's own clock.
 
+mod again;
 mod clients;
 mod overlap;
 mod params;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use super::trino_benchmark::reading;
 use super::trino_query::session_of;
+use crate::again::JudgeAgain;
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
@@ -85,6 +87,7 @@ impl Kind for TrinoLoad {
     };
     type Params = Params;
     type Output = LoadOutput;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(again::judge);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         params.check()?;

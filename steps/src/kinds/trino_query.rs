@@ -5,17 +5,19 @@
 //! and begun again, one that finished a write is taken as done, and an INSERT whose fate the server has forgotten
 //! fails as lost rather than be doubled.
 
+mod again;
 mod params;
 mod refusal;
 mod resume;
 mod verdict;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::again::JudgeAgain;
 use crate::clients::trino::protocol::{Column, NodeShare, Stats};
-use crate::clients::trino::{QueryOptions, Statement, TrinoClient, source};
+use crate::clients::trino::{QueryOptions, QueryResult, Statement, TrinoClient, source};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
@@ -52,7 +54,7 @@ pub struct QueryOutput {
 }
 
 /// What one node did for the query.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NodeWork {
     /// The node's id.
     pub node: String,
@@ -83,6 +85,7 @@ impl Kind for TrinoQuery {
     };
     type Params = Params;
     type Output = QueryOutput;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(again::judge);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if params.sql.is_some() == params.file.is_some() {
@@ -132,20 +135,7 @@ impl Step for TrinoQuery {
             .await?;
         let mut finding = verdict::judge(&self.0, &statement, &result, &nodes);
         finding.evidence.push(evidence.sha256);
-        let output = QueryOutput {
-            query_id: result.query_id,
-            columns: result.columns,
-            rows: result.rows,
-            row_count: result.row_count,
-            fingerprint: result.fingerprint,
-            update_type: result.update_type,
-            update_count: result.update_count,
-            stats: result.stats,
-            nodes,
-            found_finished: false,
-            error: None,
-        };
-        let value = serde_json::to_value(output)
+        let value = serde_json::to_value(QueryOutput::of(result, nodes))
             .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
         Ok(Output {
             value,
@@ -157,6 +147,24 @@ impl Step for TrinoQuery {
         Ok(Undone::Nothing(
             "a statement is taken back by another one: give `undo:` its own `with: {sql: …}`",
         ))
+    }
+}
+
+impl QueryOutput {
+    fn of(result: QueryResult, nodes: Vec<NodeWork>) -> Self {
+        Self {
+            query_id: result.query_id,
+            columns: result.columns,
+            rows: result.rows,
+            row_count: result.row_count,
+            fingerprint: result.fingerprint,
+            update_type: result.update_type,
+            update_count: result.update_count,
+            stats: result.stats,
+            nodes,
+            found_finished: false,
+            error: None,
+        }
     }
 }
 

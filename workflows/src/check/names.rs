@@ -279,9 +279,12 @@ impl Names<'_> {
                 .iter()
                 .for_each(|item| self.templates_below(item, step, site)),
             Content::Map(entries) if !matches!(&entries[..], [only] if &*only.key == "secret") => {
-                entries
-                    .iter()
-                    .for_each(|entry| self.templates_below(&entry.value, step, site));
+                for entry in entries {
+                    if is_template(&entry.key) {
+                        self.template(&entry.key, &entry.spot.place(&step.source), site, None);
+                    }
+                    self.templates_below(&entry.value, step, site);
+                }
             }
             _ => {}
         }

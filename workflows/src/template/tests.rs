@@ -62,6 +62,21 @@ fn one_name_keeps_its_type_and_text_is_not_escaped() {
 }
 
 #[test]
+fn a_key_is_rendered_as_a_text() {
+    assert_eq!(
+        rendered(json!({"{{ params.name }}.size": {"{{params.rows}}": "{{params.rows}}"}})),
+        json!({"a<b.size": {"5": 5}})
+    );
+    let same = json!({"5": 1, "{{ params.rows }}": 2});
+    assert_eq!(
+        render(&same, &context()).unwrap_err().to_string(),
+        r#"the key "{{ params.rows }}" becomes `5`, which stands beside it already"#
+    );
+    let no_text = json!({"{{ params.list }}": 1});
+    assert!(render(&no_text, &context()).is_err());
+}
+
+#[test]
 fn braces_can_be_escaped() {
     assert_eq!(
         rendered(json!(r"\{{ .Values.x }} {{params.rows}}")),

@@ -146,6 +146,10 @@ const CASES: &[Case] = &[
         "params: {rows: {type: integer, default: 1}}\nsteps:\n  - {id: a, uses: query, when: params.row > 1, expect: 'rowz[0][0] == param.rows', with: {sql: 'SELECT {{ item }} {{ run.name }} {{ workflow.name }} {{ nothing }}'}}\n  - {id: b, uses: noop, needs: [a], when: 'steps.a.rows == 1 && steps.a.output.row == 1 && steps.nothing.output.x == 1 && steps[params.x].output == 1'}\n",
     ),
     Body(
+        "names in keys",
+        "params: {name: {type: string, default: x}}\nsteps:\n  - {id: a, uses: shell, with: {run: 'true', env: {'A_{{ params.name }}': '1', 'B_{{ params.nam }}': '2'}}}\n",
+    ),
+    Body(
         "not upstream",
         "steps:\n  - {id: a, uses: query, with: {sql: x}}\n  - {id: b, uses: noop, needs: [a]}\n  - {id: c, uses: shell, needs: [b], with: {run: '{{ steps.a.output.rows }} {{ steps.d.output.x }}'}}\n  - {id: d, uses: shell, with: {run: '{{ steps.d.output.x }}'}, verify: {with: {run: '{{ steps.d.output.x }} {{ steps.c.output.y }}'}}}\nfinally:\n  - {id: e, uses: shell, with: {run: '{{ steps.c.output.y }}'}}\n",
     ),

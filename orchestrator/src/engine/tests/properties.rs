@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use flowctl_state::run_state::StepState;
-use flowctl_workflows::plan::PlanStep;
-use flowctl_workflows::policy::{OnFailure, RetryPolicy};
+use flowctl_state::event::RunOutcome;
+use flowctl_state::run_state::{Phase, StepState, UndoState};
+use flowctl_workflows::plan::{PlanStep, UndoPlan};
+use flowctl_workflows::policy::{OnFailure, RetryPolicy, UndoWhen};
 use flowctl_workflows::result::ErrorClass;
 use proptest::prelude::*;
 
-use super::simulation::{Simulation, plan, step};
+use super::simulation::{Simulation, failure, plan, step};
 use crate::engine::{Command, Frontier, Input};
 
 /// A step by chance: which earlier steps it needs, its lock, attempts, and what its failure stops.
@@ -19,6 +20,8 @@ struct Shape {
     attempts: u32,
     on_failure: u8,
     condition: u8,
+    undo: u8,
+    teardown: bool,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -28,14 +31,20 @@ fn shape() -> impl Strategy<Value = Shape> {
         1u32..3,
         0u8..6,
         0u8..8,
+        0u8..6,
+        prop::bool::weighted(0.15),
     )
-        .prop_map(|(needs, locked, attempts, on_failure, condition)| Shape {
-            needs,
-            locked,
-            attempts,
-            on_failure,
-            condition,
-        })
+        .prop_map(
+            |(needs, locked, attempts, on_failure, condition, undo, teardown)| Shape {
+                needs,
+                locked,
+                attempts,
+                on_failure,
+                condition,
+                undo,
+                teardown,
+            },
+        )
 }
 
 fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
@@ -50,6 +59,7 @@ fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
                     .map(|need| u32::try_from(need.index(place as usize)).unwrap())
                     .collect(),
             };
+            needs.retain(|need| !shapes[*need as usize].teardown);
             needs.sort_unstable();
             needs.dedup();
             let mut step = step(&format!("s{place}"), &needs);
@@ -65,11 +75,23 @@ fn steps(shapes: &[Shape]) -> Vec<PlanStep> {
                 1 => OnFailure::StopRun,
                 _ => OnFailure::StopDependents,
             };
+            step.undo = match shape.undo {
+                0 => Some(UndoWhen::Failure),
+                1 => Some(UndoWhen::Always),
+                _ => None,
+            }
+            .filter(|_| !shape.teardown)
+            .map(|on| Box::new(UndoPlan { on, by: None }));
             step.when = match shape.condition {
                 0 => Some("false".into()),
                 1 => Some("true".into()),
                 _ => None,
             };
+            step.teardown = shape.teardown;
+            if step.teardown {
+                // What stands in `finally:` is needed by nothing outside of it, and here not even there.
+                step.needs.clear();
+            }
             step
         })
         .collect()
@@ -90,6 +112,8 @@ fn assert_frontier(simulation: &Simulation) {
         frontier.arrived.extend(due);
         frontier.ready.clear();
         frontier.conditional.clear();
+        // Whether an undo has failed is asked of the state's end only by the process that saw it.
+        frontier.failed = simulation.frontier.failed;
         frontier
     };
     assert_eq!(
@@ -112,6 +136,64 @@ fn assert_limits(simulation: &Simulation, jobs: usize) {
     );
 }
 
+/// A step runs only on what is in place; `finally:` runs only when nothing is being put back.
+fn assert_in_place(simulation: &Simulation) {
+    for (step, record) in simulation.state.steps() {
+        if !matches!(record.state, StepState::Running { .. }) {
+            continue;
+        }
+        for need in &step.needs {
+            let needed = simulation.state.step(need.step);
+            let spec = &simulation.state.plan.steps[need.step as usize];
+            // What may fail may also be tried again beside what went on without it.
+            let is_there =
+                needed.state == StepState::Succeeded || spec.on_failure == OnFailure::Continue;
+            assert!(
+                is_there && !matches!(needed.undo, UndoState::Running { .. }),
+                "{} runs on {}, which is {:?} and {:?}: {:?}",
+                step.id,
+                spec.id,
+                needed.state,
+                needed.undo,
+                simulation.trace
+            );
+        }
+        let undoing = simulation
+            .state
+            .steps()
+            .any(|(_, record)| matches!(record.undo, UndoState::Running { .. }));
+        assert!(
+            !undoing,
+            "{} runs beside an undo: {:?}",
+            step.id, simulation.trace
+        );
+    }
+}
+
+/// A run that succeeded has done everything that it did not put back for good reason.
+fn assert_done(simulation: &Simulation) {
+    for (step, record) in simulation.state.steps() {
+        let always = step
+            .undo
+            .as_ref()
+            .is_some_and(|undo| undo.on == UndoWhen::Always);
+        let put_back = record.state == StepState::Waiting
+            && matches!(record.undo, UndoState::Done { .. })
+            && (always || simulation.state.phase != SUCCEEDED);
+        assert!(
+            record.state.outcome().is_some() || put_back,
+            "{} is {:?} in the end: {:?}",
+            step.id,
+            record.state,
+            simulation.trace
+        );
+    }
+}
+
+const SUCCEEDED: Phase = Phase::Finished {
+    outcome: RunOutcome::Succeeded,
+};
+
 proptest! {
     #[test]
     fn every_run_ends_within_its_limits(
@@ -130,6 +212,7 @@ proptest! {
         for round in 0.. {
             assert_limits(&s, jobs as usize);
             assert_frontier(&s);
+            assert_in_place(&s);
             if s.finished() {
                 break;
             }
@@ -163,9 +246,13 @@ proptest! {
                     s.pending.retain(|command| !matches!(command, Command::Wait { step: other, .. } if *other == step));
                     s.input(Input::RetryDue { step });
                 }
-                Command::Undo { step, .. } => s.input(Input::UndoSucceeded { step, detail: String::new() }),
+                Command::Undo { step, .. } => s.input(match how {
+                    0..=2 => Input::UndoSucceeded { step, detail: String::new() },
+                    3 => Input::UndoNeedless { step, detail: String::new() },
+                    _ => Input::UndoFailed { step, failure: failure(ErrorClass::Transient) },
+                }),
             }
         }
-        prop_assert!(s.state.steps().all(|(_, record)| record.state.outcome().is_some()));
+        assert_done(&s);
     }
 }

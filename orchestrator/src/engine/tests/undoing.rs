@@ -89,6 +89,145 @@ fn what_the_time_does_not_suffice_for_stays_pending() {
 }
 
 #[test]
+fn what_waits_in_finally_when_the_time_is_used_up_does_not_begin() {
+    let mut tidy = step("tidy", &[]);
+    tidy.teardown = true;
+    tidy.retry = Some(Box::default());
+    let mut after = step("after", &[2]);
+    after.teardown = true;
+    let steps = vec![
+        undoable("a", &[], UndoWhen::Always),
+        step("b", &[0]),
+        tidy,
+        after,
+    ];
+    let mut s = Simulation::new(plan(steps), 8, &[]);
+    s.input(Input::Proceed);
+    s.succeed("a");
+    s.succeed("b");
+    let mut waiting = s.clone();
+    undone(&mut s, "a");
+    s.trace.clear();
+    s.input(Input::TeardownTimedOut {
+        failure: failure(ErrorClass::TimedOut),
+    });
+    // What is under way was asked to stop; it is not tried again, whatever it says.
+    s.fail("tidy", ErrorClass::Transient);
+    assert_eq!(s.trace, ["cancel after", "fail tidy", "finish Failed"]);
+    // The same while the undos are under way: an undo that fails then is not tried again either.
+    waiting.trace.clear();
+    waiting.input(Input::TeardownTimedOut {
+        failure: failure(ErrorClass::TimedOut),
+    });
+    fails(&mut waiting, "a", ErrorClass::Transient);
+    assert_eq!(
+        waiting.trace,
+        [
+            "cancel tidy",
+            "cancel after",
+            "undo-failed a",
+            "finish Failed"
+        ]
+    );
+    assert_eq!(pending(&waiting), ["a"]);
+}
+
+/// What `failed` is in the middle of, taken up: `b` is about to be put back.
+fn taken_up() -> Simulation {
+    let mut s = failed();
+    s.resume(&Resume::default());
+    assert_eq!(s.trace, ["resume 2"], "nothing starts beside the undo");
+    s.trace.clear();
+    s
+}
+
+#[test]
+fn an_undo_that_a_resume_finds_under_way_comes_first_and_what_it_put_back_runs_again() {
+    let mut s = taken_up();
+    undone(&mut s, "b");
+    assert_eq!(s.trace, ["undone b", "start b 2"]);
+    for step in ["b", "c", "d"] {
+        s.succeed(step);
+    }
+    assert_eq!(s.trace.last().unwrap(), "undo b 1", "{:?}", s.trace);
+    undone(&mut s, "b");
+    assert_eq!(s.trace.last().unwrap(), "finish Succeeded");
+}
+
+#[test]
+fn where_there_was_nothing_to_put_back_what_was_built_on_it_runs_again_at_once() {
+    let mut s = taken_up();
+    let (step, detail) = (s.place("b"), "nothing".to_owned());
+    s.input(Input::UndoNeedless { step, detail });
+    assert_eq!(s.trace, ["undone b", "start c 2"]);
+}
+
+#[test]
+fn a_run_does_not_go_on_on_what_is_neither_there_nor_put_back() {
+    let mut s = taken_up();
+    fails(&mut s, "b", ErrorClass::Permanent);
+    assert_eq!(
+        s.trace,
+        [
+            "undo-failed b",
+            "cancel by the undo of `b`, which failed",
+            "cancel c",
+            "cancel d",
+            "teardown Cancelled",
+            "undo a 1"
+        ]
+    );
+    undone(&mut s, "a");
+    assert_eq!(pending(&s), ["b"]);
+}
+
+#[test]
+fn a_resumed_run_that_is_cancelled_during_such_an_undo_ends_it_first_and_once() {
+    let mut s = taken_up();
+    s.input(Input::Cancel { by: "ada".into() });
+    undone(&mut s, "b");
+    undone(&mut s, "a");
+    assert_eq!(
+        s.trace,
+        [
+            "cancel by ada",
+            "cancel c",
+            "cancel d",
+            "undone b",
+            "teardown Cancelled",
+            "undo a 1",
+            "undone a",
+            "finish Cancelled"
+        ]
+    );
+}
+
+#[test]
+fn a_failed_step_that_is_being_put_back_is_tried_again_only_after_that() {
+    let mut s = Simulation::new(plan(vec![undoable("a", &[], UndoWhen::Failure)]), 8, &[]);
+    s.input(Input::Proceed);
+    s.fail("a", ErrorClass::Permanent);
+    s.resume(&Resume::default());
+    s.trace.clear();
+    undone(&mut s, "a");
+    assert_eq!(s.trace, ["undone a", "start a 2"]);
+}
+
+#[test]
+fn an_attempt_of_finally_that_was_under_way_is_left_and_the_new_end_has_its_own() {
+    let mut tidy = step("tidy", &[]);
+    tidy.teardown = true;
+    let mut s = Simulation::new(plan(vec![step("a", &[]), tidy]), 8, &[]);
+    s.input(Input::Proceed);
+    s.fail("a", ErrorClass::Permanent);
+    s.trace.clear();
+    s.resume(&Resume::default());
+    assert_eq!(s.trace, ["resume 2", "start a 2"]);
+    s.succeed("a");
+    assert_eq!(s.trace.last().unwrap(), "start tidy 2");
+}
+
+#[test]
 fn a_request_runs_what_is_pending_in_reverse_and_may_be_repeated() {
     let mut s = failed();
     fails(&mut s, "b", ErrorClass::Permanent);

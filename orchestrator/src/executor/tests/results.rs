@@ -115,6 +115,40 @@ async fn what_the_platform_cannot_do_is_inapplicable_and_not_judged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_of_an_output_rests_on_what_the_attempt_kept() {
+    for (name, inapplicable) in [
+        ("expected", None),
+        ("inapplicable", Some("rows[0][0] == 5")),
+    ] {
+        let with = json!({"output": {"rows": [[5]]}, "keeps": "the server's own answer"});
+        let mut a = step("a", &[], with);
+        a.inapplicable = inapplicable.map(str::to_owned);
+        a.expect = vec!["rows[0][0] == 5".into()];
+        a.proves = vec![CriterionId::new("c").unwrap()];
+        let state = run(&format!("results-rests-{name}"), plan(vec![a])).await;
+        let result = state.record("a").unwrap().result.as_ref().unwrap();
+        let kept: Vec<&str> = result.evidence.iter().map(|one| &*one.sha256).collect();
+        assert_eq!(kept.len(), 1, "{name}");
+        assert_eq!(result.findings[0].evidence, kept, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_long_list_it_is_said_how_much_there_was() {
+    let rows: Vec<usize> = (1000..1100).collect();
+    let mut a = step("a", &[], json!({"output": {"rows": rows}}));
+    a.expect = vec!["!rows.exists(row, row == 7)".into()];
+    a.proves = vec![CriterionId::new("c").unwrap()];
+    let state = run("results-long", plan(vec![a])).await;
+    let result = state.record("a").unwrap().result.as_ref().unwrap();
+    let reason = &result.findings[0].reason;
+    assert!(
+        reason.contains("(rows has 100 entries, from [1000,1001"),
+        "{reason}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_proves_something_succeeds_with_the_verdict_that_it_measured() {
     for (output, verdict) in [
         (json!({"rows": [[5]]}), Verdict::Pass),

@@ -67,6 +67,9 @@ pub(super) struct Params {
     takes: u64,
     #[serde(default)]
     output: Value,
+    /// A raw record that it keeps.
+    #[serde(default)]
+    keeps: Option<String>,
     /// What the kind itself finds out.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -136,6 +139,11 @@ impl Step for Scripted {
                 "scripted.fail",
                 format!("attempt {} was told to fail", cx.attempt.attempt),
             ));
+        }
+        if let Some(record) = &self.0.keeps {
+            cx.sink
+                .evidence("record", "text/plain", record.as_bytes())
+                .await?;
         }
         let findings = self.0.finds.map(|verdict| Finding {
             about: "the platform".to_owned(),

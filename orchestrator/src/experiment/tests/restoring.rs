@@ -33,6 +33,18 @@ async fn a_cancelled_experiment_puts_back_before_it_ends() {
 }
 
 #[tokio::test]
+async fn a_platform_that_is_not_settled_is_not_measured_and_is_put_back() {
+    let test = context("unsettled");
+    let with = json!({"settle": [{"uses": "probe", "with": {"finds": "FAIL"}}]});
+    let error = experiment(and(by_change(), &with))
+        .run(&test.context)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, "experiment.unsettled");
+    assert_eq!(setting("unsettled"), "original");
+}
+
+#[tokio::test]
 async fn a_setting_that_is_not_as_before_is_an_error_that_is_not_retried() {
     let test = context("lies");
     world("lies", |world| world.undo_lies = true);

@@ -231,6 +231,20 @@ async fn a_sample_that_its_platform_refuses_fails_the_experiment() {
 }
 
 #[tokio::test]
+async fn a_baseline_that_its_platform_refuses_says_nothing_of_the_change() {
+    let with = and(
+        by_parameters(),
+        &json!({"variants": {"a": {"with": {"fails_at": 1}}}}),
+    );
+    let (output, _) = run("refused-baseline", with).await;
+    let (verdict, reasons) = verdict(&output, "faster");
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(reasons.contains("of `off`, failed"), "{reasons}");
+    let passed = |finding: &Finding| finding.verdict == Verdict::Pass;
+    assert!(!output.findings.iter().any(passed));
+}
+
+#[tokio::test]
 async fn what_says_nothing_of_the_variants_fails_the_attempt_instead() {
     let test = context("busy");
     let with = and(

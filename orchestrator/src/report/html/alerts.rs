@@ -60,7 +60,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
     let mut without = Vec::new();
     for (plan, record) in page.measured_by("alert.fires") {
         let id = plan.id.as_str();
-        let output = record.result.as_ref().map(|result| result.output.clone());
+        let output = record.came_to().map(|result| result.output.clone());
         let alert = output.and_then(|output| serde_json::from_value::<Alert>(output).ok());
         match alert.filter(|alert| !alert.times.is_empty()) {
             None => without.push(id),

@@ -44,7 +44,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
 
 /// Whether a statement says itself that it changed nothing: Trino gives every other one a type.
 fn only_read(record: &StepRecord) -> bool {
-    let output = record.result.as_ref().map(|result| &result.output);
+    let output = record.came_to().map(|result| &result.output);
     output.and_then(|output| output.get("update_type")) == Some(&Value::Null)
 }
 

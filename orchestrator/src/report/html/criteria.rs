@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use flowctl_workflows::result::Number;
+use flowctl_workflows::result::{Number, Verdict};
 use maud::{Markup, html};
 
 use super::words::{self, amount, badge, class, evidence, interval, step};
@@ -93,9 +93,9 @@ fn found(finding: &FindingReport, names: &BTreeMap<&str, &str>) -> Markup {
         (badge(finding.verdict)) " " (finding.about) ", by " (step(&finding.step)) ": "
         span.reason { (finding.reason) }
         @if is_short(&finding.numbers) {
-            p.evidence { (inline(&finding.numbers)) }
+            p.evidence { (inline(finding.numbers.iter())) }
         } @else {
-            (numbers(&finding.numbers))
+            (folded(finding))
         }
         p.evidence {
             @if finding.evidence.is_empty() { span.nothing { "no raw record of its own" } }
@@ -114,9 +114,25 @@ fn is_short(numbers: &[Number]) -> bool {
     numbers.len() <= FEW && numbers.iter().all(|number| number.interval.is_none())
 }
 
-fn inline(numbers: &[Number]) -> String {
+/// Many numbers: of what is as asked for, those that were asked for are enough at first sight; of all else, all are seen.
+/// On paper nothing stays folded.
+fn folded(finding: &FindingReport) -> Markup {
+    let asked = |number: &&Number| number.target.is_some();
+    html! {
+        details open[finding.verdict != Verdict::Pass] {
+            summary {
+                @if finding.numbers.iter().any(|number| number.target.is_some()) {
+                    (inline(finding.numbers.iter().filter(asked))) " · "
+                }
+                "all " (finding.numbers.len()) " numbers"
+            }
+            (numbers(&finding.numbers))
+        }
+    }
+}
+
+fn inline<'a>(numbers: impl Iterator<Item = &'a Number>) -> String {
     let numbers: Vec<String> = numbers
-        .iter()
         .map(|number| {
             let target = number.target.as_ref();
             format!(

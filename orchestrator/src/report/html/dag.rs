@@ -49,7 +49,7 @@ fn legend(steps: &[StepReport]) -> Markup {
     for step in steps {
         match counts.iter_mut().find(|(state, _)| *state == step.state) {
             Some((_, count)) => *count += 1,
-            None => counts.push((step.state, 1)),
+            None => counts.push((&step.state, 1)),
         }
     }
     let words: Vec<String> = counts

@@ -67,10 +67,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
 }
 
 fn whole(id: &str, record: &StepRecord, plots: &[Markup]) -> Markup {
-    let findings = record
-        .result
-        .as_ref()
-        .map_or(&[][..], |result| &result.findings);
+    let findings = record.came_to().map_or(&[][..], |result| &result.findings);
     html! {
         h3 { (step(id)) }
         @for finding in findings { p { (badge(finding.verdict)) " " (finding.about) ": " span.reason { (finding.reason) } } }
@@ -87,10 +84,7 @@ fn whole(id: &str, record: &StepRecord, plots: &[Markup]) -> Markup {
 
 /// Numbers with an interval, those of one unit together: they share an axis.
 fn by_unit(record: &StepRecord) -> BTreeMap<&str, Vec<&Number>> {
-    let findings = record
-        .result
-        .as_ref()
-        .map_or(&[][..], |result| &result.findings);
+    let findings = record.came_to().map_or(&[][..], |result| &result.findings);
     let mut units: BTreeMap<&str, Vec<&Number>> = BTreeMap::new();
     for number in findings.iter().flat_map(|finding| &finding.numbers) {
         let same = units.entry(number.unit.as_str()).or_default();

@@ -76,7 +76,7 @@ pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<V
                     (unmeasured::section(&page))
                     (steps::section(&page))
                 }
-                footer { p { "Rendered from the state of run " code { (report.run) } ". Hashes name the raw records under " code { "evidence/" } "." } }
+                footer { p { "Rendered from " (report.events.count) " events of run " code { (report.run) } ", the last of them with the SHA-256 " code { (report.events.sha256) } ". Hashes name the raw records under " code { "evidence/" } "." } }
             }
         }
     }

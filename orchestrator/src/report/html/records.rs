@@ -83,9 +83,9 @@ pub(super) struct Alert {
 impl Page<'_> {
     /// The steps of a kind that came to a result.
     pub(super) fn measured_by(&self, kind: &str) -> impl Iterator<Item = (&PlanStep, &StepRecord)> {
-        self.state
-            .steps()
-            .filter(move |(step, record)| step.role.kind() == Some(kind) && record.result.is_some())
+        self.state.steps().filter(move |(step, record)| {
+            step.role.kind() == Some(kind) && record.came_to().is_some()
+        })
     }
 
     /// The records of a step whose names begin so, each with its content if it can be read and has this shape.
@@ -94,10 +94,7 @@ impl Page<'_> {
         record: &'b StepRecord,
         prefix: &'b str,
     ) -> impl Iterator<Item = (&'b Evidence, Option<T>)> {
-        let kept = record
-            .result
-            .as_ref()
-            .map_or(&[][..], |result| &result.evidence);
+        let kept = record.came_to().map_or(&[][..], |result| &result.evidence);
         kept.iter()
             .filter(move |evidence| {
                 evidence.name.starts_with(prefix)
@@ -114,10 +111,7 @@ impl Page<'_> {
 
 /// The numbers of a step's finding on this subject.
 pub(super) fn numbers<'a>(record: &'a StepRecord, about: &str) -> &'a [Number] {
-    let findings = record
-        .result
-        .as_ref()
-        .map_or(&[][..], |result| &result.findings);
+    let findings = record.came_to().map_or(&[][..], |result| &result.findings);
     findings
         .iter()
         .find(|finding| finding.about == about)

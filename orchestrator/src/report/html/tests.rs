@@ -11,7 +11,7 @@ use flowctl_workflows::result::{ErrorClass, Evidence, Finding, Interval, Number,
 use serde_json::{Value, json};
 
 use super::html;
-use crate::report::build;
+use crate::report::tests::build;
 use crate::report::tests::{done, failed, finding, finished, id, rich, start, state, step};
 
 const HOSTILE: &str = "<script>alert('x')</script>&\"'";

@@ -135,6 +135,8 @@ impl Lease {
             let begun = (self.settings.clock.elapsed(), self.settings.clock.now());
             let found = self.get().await?;
             match standing(found.as_ref(), &self.settings.holder, begun.1) {
+                // Another may have taken it, written, and given it back since.
+                Standing::Free if self.ran_out() => return Err(self.lose("is nobody's any more")),
                 Standing::Free | Standing::Mine => {}
                 Standing::Held { holder, .. } if self.is_gone(&holder) => {}
                 Standing::RunOut { .. } if self.stays_as_it_is(found.as_ref()).await? => {}
@@ -185,6 +187,15 @@ impl Lease {
                 let wall = clock.now().duration_since(at).unsigned_abs();
                 passed < TRUST && wall < TRUST
             })
+    }
+
+    /// Whether it was ours, and for so long without a renewal that another could take it.
+    fn ran_out(&self) -> bool {
+        self.known().renewed.is_some_and(|(elapsed, at)| {
+            let clock = &self.settings.clock;
+            clock.elapsed().saturating_sub(elapsed) >= LEASE
+                || clock.now().duration_since(at).unsigned_abs() >= LEASE
+        })
     }
 
     /// Gives it back, if it is still ours.
@@ -300,9 +311,14 @@ impl Lease {
                 LEASE.as_secs()
             ));
         }
+        self.lose(&format!("is held by {holder}{since}"))
+    }
+
+    /// It was ours and is not any more: said to everybody, and for good.
+    fn lose(&self, how: &str) -> StepError {
         let reason = format!(
-            "the lease {title} is held by {holder}{since}: this flowctl was paused or cut off for longer than its lease, \
-             and nothing more is written"
+            "the lease {} {how}: this flowctl was paused or cut off for longer than its lease, and nothing more is written",
+            self.title()
         );
         self.known().lost = Some(reason.clone());
         if let Some(told) = &*self.on_lost.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -2,12 +2,12 @@
 
 use aws_smithy_types::event_stream::Message;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::words::Document;
 
 /// What the store says that it read and sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stats {
     /// Bytes of the object that were read.
     pub bytes_scanned: u64,

@@ -3,7 +3,7 @@
 
 use flowctl_workflows::result::ErrorClass;
 use reqwest::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::words::Document;
 use crate::clients::http;
@@ -13,7 +13,7 @@ use crate::error::StepError;
 const READ: usize = 64 << 10;
 
 /// A status that is no success, with the store's own words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,

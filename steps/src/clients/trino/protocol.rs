@@ -69,7 +69,7 @@ pub struct Column {
     pub type_name: String,
 }
 
-/// How far a query is and what it cost. The last page's are the final ones.
+/// How far a query is and what it cost. The last page's are the final ones. Read as Trino writes it, and as a record does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all(deserialize = "camelCase"), default)]
 pub struct Stats {
@@ -78,31 +78,43 @@ pub struct Stats {
     /// Nodes that took part.
     pub nodes: u64,
     /// Pieces of work.
+    #[serde(alias = "total_splits")]
     pub total_splits: u64,
     /// Pieces of work done.
+    #[serde(alias = "completed_splits")]
     pub completed_splits: u64,
     /// From its creation until now or its end.
+    #[serde(alias = "elapsed_time_millis")]
     pub elapsed_time_millis: u64,
     /// Of that, before it was admitted.
+    #[serde(alias = "queued_time_millis")]
     pub queued_time_millis: u64,
     /// CPU time of all its tasks.
+    #[serde(alias = "cpu_time_millis")]
     pub cpu_time_millis: u64,
     /// Scheduled time of all its tasks.
+    #[serde(alias = "wall_time_millis")]
     pub wall_time_millis: u64,
     /// Rows that its scans and filters went through.
+    #[serde(alias = "processed_rows")]
     pub processed_rows: u64,
     /// The same in bytes.
+    #[serde(alias = "processed_bytes")]
     pub processed_bytes: u64,
     /// Bytes read from storage.
+    #[serde(alias = "physical_input_bytes")]
     pub physical_input_bytes: u64,
     /// Bytes written to storage; 476 and later.
+    #[serde(alias = "physical_written_bytes")]
     pub physical_written_bytes: u64,
     /// The most memory that it held at once.
+    #[serde(alias = "peak_memory_bytes")]
     pub peak_memory_bytes: u64,
     /// Bytes written to disk for want of memory.
+    #[serde(alias = "spilled_bytes")]
     pub spilled_bytes: u64,
     /// Progress, when the server can tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "progress_percentage", skip_serializing_if = "Option::is_none")]
     pub progress_percentage: Option<f64>,
 }
 
@@ -200,21 +212,27 @@ pub struct ErrorCode {
     pub name: String,
 }
 
-/// A query's life on the server's clock.
+/// A query's life on the server's clock. Read as Trino writes it, and as a record does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all(deserialize = "camelCase"), default)]
 pub struct QueryTimes {
     /// When it arrived.
+    #[serde(alias = "create_time")]
     pub create_time: Option<jiff::Timestamp>,
     /// When it left the queue and began to be planned; only in the full form.
+    #[serde(alias = "execution_start_time")]
     pub execution_start_time: Option<jiff::Timestamp>,
     /// When it ended.
+    #[serde(alias = "end_time")]
     pub end_time: Option<jiff::Timestamp>,
     /// Rows written; only in the full form.
+    #[serde(alias = "written_positions")]
     pub written_positions: Option<u64>,
     /// The memory that it holds now, for example `195102087B`.
+    #[serde(alias = "total_memory_reservation")]
     pub total_memory_reservation: Option<String>,
     /// Whether all of its work waits for something, for example for memory.
+    #[serde(alias = "fully_blocked")]
     pub fully_blocked: bool,
 }
 
@@ -320,6 +338,8 @@ mod tests {
         let page: Page = serde_json::from_str(LAST_476).unwrap();
         let shown = serde_json::to_value(&page.stats).unwrap();
         assert_eq!(shown["elapsed_time_millis"], 770);
+        let read: Stats = serde_json::from_value(shown).unwrap();
+        assert_eq!(read, page.stats);
     }
 
     #[test]
@@ -387,5 +407,7 @@ mod tests {
             .unwrap()
             .duration_since(times.create_time.unwrap());
         assert_eq!(life.as_millis(), 73_179);
+        let shown = serde_json::to_value(&times).unwrap();
+        assert_eq!(serde_json::from_value::<QueryTimes>(shown).unwrap(), times);
     }
 }

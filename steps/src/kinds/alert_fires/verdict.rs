@@ -2,9 +2,8 @@
 
 use flowctl_workflows::result::{Finding, Verdict};
 
-use super::look::Platform;
 use super::way::{ActiveBefore, Sight, Way};
-use super::{Delivery, End, Params, See, Stage};
+use super::{Delivery, End, Params, See, Seen, Stage};
 use crate::clients::prometheus::answer::AlertState;
 use crate::finding::{finding, number};
 
@@ -101,14 +100,13 @@ pub(super) fn finding_of(
     params: &Params,
     way: &Way,
     stages: &[Stage],
-    platform: &Platform,
-    end: End,
+    seen: &Seen,
+    end: &End,
 ) -> Finding {
-    let no_receiver = params.delivery == Delivery::Receiver
-        && params.see != See::Inactive
-        && !platform.has_receiver();
+    let no_receiver =
+        params.delivery == Delivery::Receiver && params.see != See::Inactive && !seen.has_receiver;
     let (verdict, reason) = match end {
-        End::Stopped(verdict, reason) => (verdict, reason),
+        End::Stopped(verdict, reason) => (*verdict, reason.clone()),
         End::Reached if no_receiver => (
             Verdict::Inconclusive,
             format!(
@@ -119,7 +117,7 @@ pub(super) fn finding_of(
         End::Reached => (Verdict::Pass, told(way, stages)),
     };
     let mut found = finding(format!("alert {}", params.alert), verdict, reason);
-    let hold = platform.rule.as_ref().map(|rule| rule.duration);
+    let hold = seen.for_seconds;
     found.numbers = latencies(way)
         .into_iter()
         .map(|(name, seconds)| {

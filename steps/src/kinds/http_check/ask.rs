@@ -251,6 +251,7 @@ impl Answer {
             "status": self.status,
             "content_type": self.content_type,
             "elapsed_ms": self.elapsed_ms(),
+            "elapsed_nanos": u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
             "body": self.clean,
             "body_truncated": self.truncated,
         })

@@ -46,7 +46,15 @@ pub(super) async fn run(
     for finding in &mut findings {
         finding.evidence.clone_from(&evidence);
     }
-    let output = SelectOutput {
+    let output = output_of(params, measured);
+    let value = serde_json::to_value(output)
+        .map_err(|error| StepError::permanent("s3.output", error.to_string()))?;
+    Ok(Output { value, findings })
+}
+
+/// What a measurement puts out. Pure.
+pub(super) fn output_of(params: &Params, measured: Measured) -> SelectOutput {
+    SelectOutput {
         supported: true,
         answer: Answer::Answered,
         refusal: None,
@@ -68,10 +76,7 @@ pub(super) async fn run(
         select_ms: measured.select_ms,
         plain_ms: measured.plain_ms,
         request_id: measured.selection.selected.request_id,
-    };
-    let value = serde_json::to_value(output)
-        .map_err(|error| StepError::permanent("s3.output", error.to_string()))?;
-    Ok(Output { value, findings })
+    }
 }
 
 async fn measure(

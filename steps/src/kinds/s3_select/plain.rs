@@ -13,7 +13,7 @@ use crate::clients::s3::HeaderLine;
 use crate::clients::trino::rows::Fingerprint;
 
 /// How many rows of a result are kept to show where two results differ.
-const KEPT: usize = 1000;
+pub(super) const KEPT: usize = 1000;
 
 /// The condition, compiled, and the columns.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Rows {
     /// The first of them.
     pub(super) first: Vec<Vec<String>>,
     sum: Fingerprint,
+    /// The fingerprint that a record says, when the rows themselves are not there any more.
+    recorded: Option<String>,
 }
 
 impl Rows {
@@ -47,7 +49,20 @@ impl Rows {
     }
 
     pub(super) fn fingerprint(&self) -> String {
-        self.sum.finish()
+        match &self.recorded {
+            Some(recorded) => recorded.clone(),
+            None => self.sum.finish(),
+        }
+    }
+
+    /// Rows as a record says that they were, with the first of them.
+    pub(super) fn of_record(count: u64, fingerprint: String, first: Vec<Vec<String>>) -> Self {
+        Self {
+            count,
+            first,
+            sum: Fingerprint::default(),
+            recorded: Some(fingerprint),
+        }
     }
 
     /// The first row that is here and not, or not as often, there; looked for among the rows that are kept.

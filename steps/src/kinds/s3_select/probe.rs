@@ -3,10 +3,12 @@
 //! right to read it, no answer.
 
 use flowctl_workflows::result::Verdict;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::plain::Rows;
 use super::{Answer, Params, SelectOutput, measure, record};
+use crate::again::{Again, NotJudged, Records};
 use crate::clients::s3::{Failure, Refusal, S3Client};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -51,20 +53,17 @@ pub(super) async fn run(
             record["rows"] = json!(String::from_utf8_lossy(
                 &selection.records[..selection.records.len().min(4096)]
             ));
-            let reason = format!(
-                "the gateway answered with {} rows and an End event",
-                output.row_count
-            );
-            (Verdict::Pass, reason)
+            record["row_count"] = json!(output.row_count);
+            answered(output.row_count)
         }
         Err(failure) => match *failure {
             Failure::Refused(refusal) if says_no(&refusal) => {
                 record["refusal"] = json!(refusal);
                 output.answer = Answer::Refused;
                 output.request_id.clone_from(&refusal.request_id);
-                let reason = format!("the gateway refuses: {}", refusal.words());
+                let conclusion = refused(&refusal);
                 output.refusal = Some(refusal);
-                (Verdict::Inapplicable, reason)
+                conclusion
             }
             Failure::Broken(broken, selected) => {
                 record["answer"] = record::answer(&selected);
@@ -87,6 +86,48 @@ pub(super) async fn run(
     Ok(Output {
         value,
         findings: vec![found],
+    })
+}
+
+fn answered(rows: u64) -> (Verdict, String) {
+    let reason = format!("the gateway answered with {rows} rows and an End event");
+    (Verdict::Pass, reason)
+}
+
+fn refused(refusal: &Refusal) -> (Verdict, String) {
+    let reason = format!("the gateway refuses: {}", refusal.words());
+    (Verdict::Inapplicable, reason)
+}
+
+/// The record of a probe.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    refusal: Option<Refusal>,
+    broken: Option<String>,
+    row_count: Option<u64>,
+}
+
+/// The verdict from the record. Pure.
+pub(super) fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let name = "select-probe.json";
+    let record = records.json::<Recorded>(name, |other| other == name)?;
+    let place = params.place().map_err(NotJudged::Wrong)?;
+    let recorded = record.value;
+    let (verdict, reason) = match (recorded.refusal, recorded.broken, recorded.row_count) {
+        (Some(refusal), ..) if says_no(&refusal) => refused(&refusal),
+        (Some(_), ..) => {
+            let reason = "the refusal in its record says nothing of what the gateway can";
+            return Err(NotJudged::Wrong(reason.to_owned()));
+        }
+        (None, Some(broken), _) => (Verdict::Fail, broken),
+        (None, None, Some(rows)) => answered(rows),
+        (None, None, None) => return Err(NotJudged::lacking("how many rows were answered")),
+    };
+    let mut found = finding(format!("S3 Select on {place}"), verdict, reason);
+    found.evidence.push(record.sha256.to_owned());
+    Ok(Again {
+        findings: vec![found],
+        value: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::Params;
 use super::measure::Measured;
+use super::{Params, plain, verdict};
 use crate::clients::s3::{Failure, Place, Selected};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -31,6 +31,12 @@ pub(super) async fn keep(
         )
         .await?;
     let expected = &measured.expected;
+    // Where the two differ is shown by the rows themselves.
+    let shown = if verdict::equal(measured) {
+        SHOWN
+    } else {
+        plain::KEPT
+    };
     let record = json!({
         "asked": asked(params, place),
         "answer": answer(&measured.selection.selected),
@@ -48,7 +54,7 @@ pub(super) async fn keep(
             "matching": expected.matching,
             "rows": expected.rows.count,
             "fingerprint": expected.rows.fingerprint(),
-            "first": expected.rows.first.iter().take(SHOWN).collect::<Vec<_>>(),
+            "first": expected.rows.first.iter().take(shown).collect::<Vec<_>>(),
         },
         "select_ms": measured.select_ms,
         "plain_ms": measured.plain_ms,

@@ -1,7 +1,7 @@
 //! Runs the rounds: every query once a round, each round begun with another one, so that neither a slow minute nor a
 //! neighbour's left-overs fall on one query alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Params;
@@ -13,7 +13,7 @@ use crate::context::StepContext;
 use crate::error::StepError;
 
 /// One run of one query.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sample {
     /// The round, from 1, warm-up included.
     pub round: u32,
@@ -32,7 +32,7 @@ pub struct Sample {
     /// The same for the same rows in any order.
     pub fingerprint: String,
     /// The first rows; in the first round only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Vec<Value>>,
     /// What it cost.
     pub stats: Stats,

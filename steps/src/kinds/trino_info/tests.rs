@@ -125,6 +125,33 @@ async fn a_worker_is_not_the_coordinator() {
     assert_eq!(outcome.unwrap_err().code, "trino.not_the_coordinator");
 }
 
+#[tokio::test]
+async fn a_question_that_went_to_a_dead_worker_is_asked_again() {
+    let rows = json!({"data": [["c", "http://c", "476", true, "active"], ["w", "http://w", "476", false, "active"]]});
+    let late = json!({"error": {"message": "Query exceeded maximum time limit of 20.00s", "errorCode": 131_075,
+        "errorName": "EXCEEDED_TIME_LIMIT", "errorType": "INSUFFICIENT_RESOURCES"}});
+    let answers = |rows: &Value| {
+        vec![
+            (200, info(false)),
+            (200, page("FAILED", None, late.clone())),
+            (200, page("FINISHED", None, rows.clone())),
+        ]
+    };
+    let coordinator = Coordinator::answering(answers(&rows));
+    let (_, outcome) = run(&coordinator, json!({"within": "1m", "workers": {"min": 1}})).await;
+    assert_eq!(outcome.unwrap().findings[0].verdict, Verdict::Pass);
+    let asked = coordinator.asked();
+    let limits: Vec<&str> = asked
+        .iter()
+        .filter_map(|request| request.headers.get("x-trino-session")?.to_str().ok())
+        .collect();
+    assert_eq!(limits, ["query_max_run_time=20s"; 2]);
+    // When there is no time left, it is said and not asked for ever.
+    let coordinator = Coordinator::answering(answers(&rows));
+    let (_, outcome) = run(&coordinator, json!({"within": "0s", "workers": {"min": 1}})).await;
+    assert_eq!(outcome.unwrap_err().code, "trino.EXCEEDED_TIME_LIMIT");
+}
+
 /// A worker's pod with its address.
 fn pod_at(name: &str, address: &str, ready: bool) -> Value {
     let mut pod = crate::clients::kube::fake::pod("shop", name, json!({"app": "trino"}), ready);

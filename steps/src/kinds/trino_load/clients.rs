@@ -2,7 +2,7 @@
 
 use flowctl_workflows::result::ErrorClass;
 use futures::future::join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
 use super::{LoadQuery, Params};
@@ -13,7 +13,7 @@ use crate::context::StepContext;
 use crate::error::StepError;
 
 /// One query of one client.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Ran {
     /// Which client, from 1.
     pub client: u32,

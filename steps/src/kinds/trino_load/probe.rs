@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 
 use flowctl_workflows::result::{Finding, Number, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::trino_benchmark::reading;
 use super::super::trino_query::session_of;
@@ -21,7 +21,7 @@ use crate::statistics::Percentile;
 pub(super) const PROBE: &str = "probe";
 
 /// One run of the probe.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Probed {
     /// When it was sent, since the load began.
     pub at_millis: u64,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::probe::PROBE;
 use crate::clients::trino::protocol::QuerySummary;
@@ -13,7 +13,7 @@ use crate::clients::trino::{TrinoClient, source};
 use crate::context::StepContext;
 
 /// What the server said at one moment of this attempt's queries that have not ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Since the start of the load.
     pub at_millis: u64,

@@ -55,14 +55,22 @@ pub(super) async fn conclude(
         Err(refusal) => format!("query-{}.json", refusal.query_id),
     };
     let evidence = cx.evidence_json(&name, &record).await?;
-    let mut finding = judge(wanted, &outcome);
+    let (mut finding, output) = conclusion(wanted, outcome);
     finding.evidence.push(evidence.sha256);
-    let value = serde_json::to_value(output(outcome))
+    let value = serde_json::to_value(output)
         .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
     Ok(Output {
         value,
         findings: vec![finding],
     })
+}
+
+/// What the statement's end comes to. Pure.
+pub(super) fn conclusion(
+    wanted: &str,
+    outcome: Result<QueryResult, QueryRefusal>,
+) -> (Finding, QueryOutput) {
+    (judge(wanted, &outcome), output(outcome))
 }
 
 /// PASS only for the very error; a statement that was never begun proves nothing of any limit.

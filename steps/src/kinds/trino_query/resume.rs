@@ -131,12 +131,37 @@ pub(super) async fn taken_as_done(
         "sql": statement.sql(),
         "state": found.state,
         "query_type": found.query_type,
+        "update_type": found.update_type,
         "times": found.query_stats,
         "found_finished": true,
     });
     let evidence = cx
         .evidence_json(&format!("query-{}.json", found.query_id), &record)
         .await?;
+    let (mut finding, output) = conclusion(
+        statement,
+        found.query_id.clone(),
+        found.state.clone(),
+        found.update_type.clone(),
+        counts,
+    );
+    finding.evidence.push(evidence.sha256);
+    let value = serde_json::to_value(output)
+        .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
+    Ok(Output {
+        value,
+        findings: vec![finding],
+    })
+}
+
+/// What a statement that was found finished comes to. Pure.
+pub(super) fn conclusion(
+    statement: &Statement,
+    query_id: String,
+    state: String,
+    update_type: Option<String>,
+    counts: bool,
+) -> (Finding, QueryOutput) {
     let finding = Finding {
         about: format!("{} statement", statement.verb()),
         proves: Vec::new(),
@@ -148,27 +173,22 @@ pub(super) async fn taken_as_done(
         reason: format!(
             "{} (query {}) had finished before flowctl was resumed, and was not repeated",
             statement.verb(),
-            found.query_id
+            query_id
         ),
         numbers: Vec::new(),
-        evidence: vec![evidence.sha256],
+        evidence: Vec::new(),
     };
     let output = QueryOutput {
-        query_id: found.query_id.clone(),
-        update_type: found.update_type.clone(),
+        query_id,
+        update_type,
         stats: Stats {
-            state: found.state.clone(),
+            state,
             ..Stats::default()
         },
         found_finished: true,
         ..QueryOutput::default()
     };
-    let value = serde_json::to_value(output)
-        .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
-    Ok(Output {
-        value,
-        findings: vec![finding],
-    })
+    (finding, output)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ AS
 SELECT
     id,
     (id - 1) % {{ params.sample_rows }} + 1 AS source_id,
-    CAST(id * 104729 % 10000 AS double) / 100 AS value,
+    CAST(CAST(id * 104729 % 10000 AS decimal(12, 2)) / 100 AS decimal(12, 2)) AS value,
     CAST(current_timestamp - (id % 1440) * INTERVAL '1' MINUTE AS timestamp(6) with time zone) AS created_at
 FROM (
     SELECT a * 10000 + b AS id

@@ -168,6 +168,30 @@ async fn who_was_paused_and_not_replaced_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_paused_while_another_came_and_went_writes_nothing_more() {
+    let server = FakeServer::default();
+    let (one, two) = (flowctl(&server, "one"), flowctl(&server, "two"));
+    one.lease.claim().await.unwrap();
+    passes(&[&one, &two], 60);
+    two.lease.claim().await.unwrap();
+    two.lease.release().await.unwrap();
+    let before = server.writes();
+    assert_eq!(writes(&one.kube).await, "lease.lost");
+    assert_eq!(server.writes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_deleted_while_it_held_is_taken_anew() {
+    let server = FakeServer::default();
+    let one = flowctl(&server, "one");
+    one.lease.claim().await.unwrap();
+    passes(&[&one], LEASE.as_secs() - 1);
+    server.remove(PATH);
+    assert_eq!(writes(&one.kube).await, "");
+    assert!(server.at(PATH).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_takes_the_lease_if_the_start_could_not_and_a_read_needs_none() {
     let server = FakeServer::default();
     let (one, two) = (flowctl(&server, "one"), flowctl(&server, "two"));
