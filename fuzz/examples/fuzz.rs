@@ -1,4 +1,4 @@
-//! `fuzz TARGET SECONDS SEED [LEAST]`: reads inputs made out of the corpus until the time is over. Writes the input that is
+//! `fuzz TARGET SECONDS SEED`: reads inputs made out of the corpus until the time is over. Writes the input that is
 //! being read to `TARGET.input` in the working directory, so that one that panics, hangs or fills the memory is there.
 
 use std::io::Write;

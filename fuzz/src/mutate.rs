@@ -79,7 +79,8 @@ impl Chance {
 
     fn range(&mut self, length: usize) -> std::ops::Range<usize> {
         let start = self.below(length + 1);
-        let end = (start + self.below(1 << self.below(8))).min(length);
+        let most = 1 << self.below(8);
+        let end = (start + self.below(most)).min(length);
         start..end
     }
 }

@@ -59,7 +59,7 @@ fn show_all(log: &MemoryLog) {
 fn show(state: &RunState) {
     drop((RunView::of(state, None), RunRow::of(state, false)));
     let _ = report::exit_code(state);
-    let built = report::build(state);
+    let built = report::build(state, report::EventsEnd::default());
     drop((
         report::markdown(&built),
         report::junit(&built, std::io::sink()),
