@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn latencies_add_up_to_no_more_than_there_is() {
+        let fault = Fault {
+            latency: Some(Span::from_millis(u64::MAX)),
+            ..Fault::default()
+        };
+        // One is a thousandth of what a duration holds.
+        let faults = faults(vec![fault; 1_001]);
+        let met = faults.plan(Protocol::S3, &request("GET", "/", ""));
+        assert_eq!(met.latency, Duration::MAX);
+    }
+
+    #[test]
     fn a_share_is_drawn_by_the_seed_and_is_about_as_large_as_it_says() {
         let on = Matcher {
             share: Some(0.25),
