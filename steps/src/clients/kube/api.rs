@@ -475,13 +475,16 @@ pub(super) fn subject(
     }
 }
 
+/// An answer, which is an object whatever was asked: callers write into its fields.
 fn parse(text: &str, subject: &Subject) -> Result<Value, StepError> {
-    serde_json::from_str(text).map_err(|error| {
-        StepError::permanent(
-            "kube.protocol",
-            format!("could not {subject}: the answer is not JSON: {error}"),
-        )
-    })
+    let refused =
+        |why: String| StepError::permanent("kube.protocol", format!("could not {subject}: {why}"));
+    let answer: Value = serde_json::from_str(text)
+        .map_err(|error| refused(format!("the answer is not JSON: {error}")))?;
+    match answer {
+        Value::Object(_) => Ok(answer),
+        _ => Err(refused("the answer is no JSON object".to_owned())),
+    }
 }
 
 fn parse_optional(text: Option<String>, subject: &Subject) -> Result<Option<Value>, StepError> {

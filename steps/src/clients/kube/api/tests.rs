@@ -160,6 +160,15 @@ async fn what_is_no_list_of_objects_is_an_error_and_not_a_shorter_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_object_is_an_error() {
+    for answer in [json!([]), json!("x"), json!(null)] {
+        let (kube, _) = server(vec![(200, answer.clone())]);
+        let got = kube.get(&Resource::pods(), Some("shop"), "p").await;
+        assert_eq!(got.unwrap_err().code, "kube.protocol", "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_goes_on_from_the_same_place_for_ever_is_given_up() {
     let page = |token: &str| json!({"metadata": {"continue": token}, "items": [{"metadata": {}}]});
     let (kube, seen) = server(vec![(200, page("next")), (200, page("same"))]);
