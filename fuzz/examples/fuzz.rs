@@ -1,10 +1,10 @@
-//! `fuzz TARGET SECONDS SEED`: reads inputs made out of the corpus until the time is over. Writes the input that is
-//! being read to `TARGET.input` in the working directory, so that one that panics, hangs or fills the memory is there.
+//! `fuzz TARGET SECONDS SEED`: reads inputs made out of the corpus until the time is over. Writes each input to
+//! `TARGET.input` in the working directory before it is read, so that one that panics, hangs or fills the memory is there.
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flowctl_fuzz::TARGETS;
@@ -35,18 +35,11 @@ fn main() -> Result<(), String> {
         .map_err(|error| format!("{seconds}: {error}"))?;
     let seed: u64 = seed.parse().map_err(|error| format!("{seed}: {error}"))?;
     let corpus = corpus(name).map_err(|error| error.to_string())?;
-    let current: Arc<Mutex<Vec<u8>>> = Arc::default();
     let read = Arc::new(AtomicU64::new(0));
-    let (shown, seen, title) = (Arc::clone(&current), Arc::clone(&read), name.clone());
-    let keep = move |why: &str| {
-        let input = shown
-            .lock()
-            .map(|input| input.clone())
-            .unwrap_or_else(|poisoned| poisoned.into_inner().clone());
-        let path = format!("{title}.input");
-        let written = std::fs::write(&path, input);
-        println!("{title}: {why}; the input is in {path} ({written:?})");
-    };
+    let (seen, title) = (Arc::clone(&read), name.clone());
+    let path = format!("{name}.input");
+    let input_path = path.clone();
+    let keep = move |why: &str| println!("{title}: {why}; the input is in {path}");
     let on_panic = keep.clone();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -62,12 +55,12 @@ fn main() -> Result<(), String> {
             let mut chance = Chance::new(seed);
             while begun.elapsed() < Duration::from_secs(seconds) {
                 let input = mutated(&corpus, &mut chance);
-                if let Ok(mut current) = current.lock() {
-                    current.clone_from(&input);
-                }
+                // Before it is read: a stack that overflows leaves no time for it.
+                std::fs::write(&input_path, &input)?;
                 (target.read)(&input);
                 read.fetch_add(1, Ordering::Relaxed);
             }
+            std::fs::remove_file(&input_path)
         });
     let worker = worker.map_err(|error| error.to_string())?;
     let mut last = (0, Instant::now());
@@ -86,6 +79,8 @@ fn main() -> Result<(), String> {
         keep(&why);
         std::process::exit(1);
     }
+    let ended = worker.join().map_err(|_| "the reader broke".to_owned())?;
+    ended.map_err(|error| format!("{name}.input: {error}"))?;
     println!(
         "{name}: {} inputs of seed {seed} in {} s, none panics, hangs or fills the memory ({} KiB)",
         seen.load(Ordering::Relaxed),

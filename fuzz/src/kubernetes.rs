@@ -1,12 +1,14 @@
-//! What an API server answers: lists, objects, discovery, logs and errors.
+//! What an API server answers: lists, objects, discovery, leases, logs and errors.
 
 use std::convert::Infallible;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use flowctl_steps::clients::kube::lease::Holder;
 use flowctl_steps::clients::kube::{
-    Kube, LogWindow, Resource, Selection, manifest, object, patch, pods, quantity, readiness,
-    trouble,
+    Kube, Lease, LeaseSettings, LogWindow, Resource, Selection, manifest, object, patch, pods,
+    quantity, readiness, trouble,
 };
+use flowctl_steps::clock::SystemClock;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -56,6 +58,22 @@ async fn ask(body: &[u8], status: u16) {
     }
     drop(kube.resource("apps/v1", "Deployment").await);
     drop(kube.log("n", "p", &LogWindow::default()).await);
+    drop(Lease::new(kube, lease()).claim().await);
+}
+
+fn lease() -> LeaseSettings {
+    LeaseSettings {
+        namespace: "n".to_owned(),
+        name: "flowctl-w-t".to_owned(),
+        holder: Holder {
+            host: "h".to_owned(),
+            pid: 1,
+            run: "w-1".to_owned(),
+            start_ticks: 1,
+            boot_id: "b".to_owned(),
+        },
+        clock: Arc::new(SystemClock::new()),
+    }
 }
 
 fn look_at(value: &Value) {
