@@ -32,6 +32,15 @@ check: fmt clippy test crash-sample doc deny durable ## what CI checks before it
 scale: build ## ten thousand steps in under 64 MB, with the release binary
 	FLOWCTL_TEST_BINARY=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl --test durability -- scale --test-threads 1 --nocapture
 
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 1
+FUZZED := expression inject kubernetes language prometheus s3_select state_import template trino
+
+.PHONY: fuzz
+fuzz: ## read inputs made out of fuzz/corpus: FUZZ_SECONDS for each target, FUZZ_SEED says which
+	$(CARGO) build --locked -p flowctl-fuzz --example fuzz
+	cd $${CARGO_TARGET_DIR:-target} && for target in $(FUZZED); do ./debug/examples/fuzz $$target $(FUZZ_SECONDS) $(FUZZ_SEED); done
+
 CRASH := $(CARGO) test --locked -p flowctl --features crash-points --test crash --
 
 .PHONY: crash-sample

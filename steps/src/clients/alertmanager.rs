@@ -41,6 +41,13 @@ pub struct HeldStatus {
     pub inhibited_by: Vec<String>,
 }
 
+/// Reads an answer of either, for the fuzz targets.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzzing(json: &Value) {
+    drop(serde_json::from_value::<Vec<HeldAlert>>(json.clone()));
+    drop(received(json));
+}
+
 impl Alertmanager {
     /// Finds the way to the target's Alertmanager.
     ///

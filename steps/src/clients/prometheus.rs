@@ -4,6 +4,8 @@
 //! [`Prometheus::presence`], since the server itself never says so.
 
 pub mod answer;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod near;
 pub mod selectors;
 

@@ -7,6 +7,8 @@
 mod broken;
 mod event;
 mod frames;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 mod objects;
 mod refusal;
 mod select;

@@ -7,6 +7,8 @@
 
 pub mod classify;
 mod connect;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod history;
 pub mod protocol;
 pub mod query;

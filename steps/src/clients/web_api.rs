@@ -14,6 +14,7 @@ use super::endpoint::{Reached, ServiceName, is_loopback};
 use super::http;
 use crate::context::StepContext;
 use crate::error::StepError;
+use crate::secret::Secrets;
 
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -36,6 +37,18 @@ pub struct Reply {
     pub json: Value,
     /// The body as text, at most the first 500 characters, for error messages.
     pub beginning: String,
+}
+
+impl Reply {
+    /// Reads a body, without the secrets in it.
+    pub(crate) fn read(status: u16, body: &[u8], secrets: &Secrets) -> Self {
+        let text = secrets.redact(&String::from_utf8_lossy(body));
+        Self {
+            status,
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            beginning: text.chars().take(500).collect(),
+        }
+    }
 }
 
 impl WebApi {
@@ -136,12 +149,7 @@ impl WebApi {
                     .help("ask for less: fewer series, or a shorter time"));
                 }
             }
-            let text = cx.secrets.redact(&String::from_utf8_lossy(&body));
-            Ok(Reply {
-                status,
-                json: serde_json::from_str(&text).unwrap_or_default(),
-                beginning: text.chars().take(500).collect(),
-            })
+            Ok(Reply::read(status, &body, &cx.secrets))
         };
         tokio::select! {
             biased;

@@ -28,34 +28,68 @@ impl Size {
     /// # Errors
     /// When it is larger than the stack is ready for.
     pub(super) fn of(text: &str) -> Result<Self, SyntaxError> {
-        let (mut depth, mut size) = (
-            0_usize,
-            Size {
-                depth: 0,
-                operators: 0,
-            },
-        );
-        let mut quote = None;
+        match Self::outside_of_texts(text)? {
+            Some(size) => Ok(size),
+            // Where the compiler ends such a text is not known here, and behind one that it refuses it reads on.
+            None => Self::counted(text.char_indices()),
+        }
+    }
+
+    /// Counts what stands outside of texts in quotes; `None` where it is not plain to see what that is.
+    fn outside_of_texts(text: &str) -> Result<Option<Self>, SyntaxError> {
+        let mut outside = Vec::new();
+        let (mut quote, mut before) = (None, ' ');
         let mut characters = text.char_indices();
         while let Some((offset, character)) = characters.next() {
             match (quote, character) {
                 (Some(_), '\\') => {
-                    characters.next();
+                    let escaped = characters.next();
+                    if escaped.is_none_or(|(_, escaped)| !"abfnrtv\\?\"'`".contains(escaped)) {
+                        return Ok(None);
+                    }
                 }
+                (Some(_), '\n' | '\r') => return Ok(None),
                 (Some(open), _) if open == character => quote = None,
                 (Some(_), _) => {}
+                // Behind a letter it may be raw, behind a quote it may be one of three.
+                (None, '"' | '\'') if before.is_alphanumeric() || before == character => {
+                    return Ok(None);
+                }
                 (None, '"' | '\'') => quote = Some(character),
-                (None, '(' | '[' | '{') => {
+                (None, '`') => return Ok(None),
+                (None, '/') if before == '/' => return Ok(None),
+                (None, _) => outside.push((offset, character)),
+            }
+            before = character;
+        }
+        match quote {
+            Some(_) => Ok(None),
+            None => Self::counted(outside.into_iter()).map(Some),
+        }
+    }
+
+    fn counted(characters: impl Iterator<Item = (usize, char)>) -> Result<Self, SyntaxError> {
+        let (mut depth, mut before) = (0_usize, ' ');
+        let mut size = Size {
+            depth: 0,
+            operators: 0,
+        };
+        for (offset, character) in characters {
+            match character {
+                '(' | '[' | '{' => {
                     depth += 1;
                     size.operators += 1;
                     size.depth = size.depth.max(depth);
                 }
-                (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-                (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '?' | '.') => {
-                    size.operators += 1
+                ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '?' | '.' => {
+                    size.operators += 1;
                 }
-                (None, _) => {}
+                // `in`, or a word that has it in it.
+                'n' if before == 'i' => size.operators += 1,
+                _ => {}
             }
+            before = character;
             if size.depth > DEEPEST {
                 return Err(SyntaxError {
                     message: format!("more than {DEEPEST} brackets inside each other"),
@@ -115,5 +149,25 @@ mod tests {
         );
         assert_eq!(Size::of(&"(".repeat(30)).unwrap_err().offset, DEEPEST);
         assert!(Size::of(&"a+".repeat(400)).is_err());
+        assert!(Size::of(&"a in ".repeat(400)).is_err());
+    }
+
+    #[test]
+    fn brackets_count_where_the_compiler_may_see_them_behind_a_text() {
+        let deep = "(".repeat(134);
+        for (before, behind) in [
+            ("'", ""),
+            ("'", "\n'"),
+            (r#""\q"#, "\""),
+            (r"'\xz", "'"),
+            (r#"r"\""#, "\""),
+            ("'''it's'''", "'"),
+            ("// it's\n", "'"),
+            ("`'`", "'"),
+        ] {
+            let text = format!("{before}{deep}{behind}");
+            assert!(Size::of(&text).is_err(), "{text}");
+        }
+        assert!(Size::of(&format!("'{deep}'")).is_ok());
     }
 }

@@ -219,9 +219,13 @@ impl Kube {
                     )
                 })?;
             let mut page = parse(&text, &subject)?;
-            if let Value::Array(items) = page["items"].take() {
-                objects.extend(items.into_iter().filter_map(|item| typed(item, resource)));
-            }
+            let items = items(&mut page, resource).ok_or_else(|| {
+                StepError::permanent(
+                    "kube.protocol",
+                    format!("could not {subject}: the answer is no list of objects"),
+                )
+            })?;
+            objects.extend(items);
             match page["metadata"]["continue"]
                 .as_str()
                 .filter(|token| !token.is_empty())
@@ -471,13 +475,16 @@ pub(super) fn subject(
     }
 }
 
+/// An answer, which is an object whatever was asked: callers write into its fields.
 fn parse(text: &str, subject: &Subject) -> Result<Value, StepError> {
-    serde_json::from_str(text).map_err(|error| {
-        StepError::permanent(
-            "kube.protocol",
-            format!("could not {subject}: the answer is not JSON: {error}"),
-        )
-    })
+    let refused =
+        |why: String| StepError::permanent("kube.protocol", format!("could not {subject}: {why}"));
+    let answer: Value = serde_json::from_str(text)
+        .map_err(|error| refused(format!("the answer is not JSON: {error}")))?;
+    match answer {
+        Value::Object(_) => Ok(answer),
+        _ => Err(refused("the answer is no JSON object".to_owned())),
+    }
 }
 
 fn parse_optional(text: Option<String>, subject: &Subject) -> Result<Option<Value>, StepError> {
@@ -494,12 +501,20 @@ pub(super) fn present(text: Option<String>, subject: &Subject) -> Result<Value, 
     parse(&text, subject)
 }
 
-/// What is no object has no field to write into, and says nothing of anything.
-fn typed(mut object: Value, resource: &Resource) -> Option<Value> {
-    let fields = object.as_object_mut()?;
-    fields.insert("apiVersion".into(), resource.api_version.clone().into());
-    fields.insert("kind".into(), resource.kind.clone().into());
-    Some(object)
+/// The objects of a page, each with its kind; `None` when it is no page of a list. What cannot be read is not left out: a
+/// check that nothing is wrong would hold of the rest. `null` is how a server writes an empty list that it never filled.
+fn items(page: &mut Value, resource: &Resource) -> Option<Vec<Value>> {
+    let typed = |mut object: Value| {
+        let fields = object.as_object_mut()?;
+        fields.insert("apiVersion".into(), resource.api_version.clone().into());
+        fields.insert("kind".into(), resource.kind.clone().into());
+        Some(object)
+    };
+    match page.as_object_mut()?.get_mut("items")?.take() {
+        Value::Array(items) => items.into_iter().map(typed).collect(),
+        Value::Null => Some(Vec::new()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn request(sql: &str, input: Input) -> String {
 
 /// An answer as far as it has come.
 #[derive(Default)]
-struct Answer {
+pub(super) struct Answer {
     selected: Selected,
     frames: Frames,
     records: Vec<u8>,
@@ -152,7 +152,7 @@ struct Answer {
 
 impl Answer {
     /// Takes the next bytes of the body.
-    fn take(&mut self, chunk: &[u8]) -> Result<(), Broken> {
+    pub(super) fn take(&mut self, chunk: &[u8]) -> Result<(), Broken> {
         self.selected.wire_bytes += chunk.len() as u64;
         let room = HEAD - self.selected.head.len();
         self.selected
@@ -197,7 +197,7 @@ impl Answer {
     }
 
     /// The body has ended: is that all of it?
-    fn conclude(self) -> Result<Selection, Box<Failure>> {
+    pub(super) fn conclude(self) -> Result<Selection, Box<Failure>> {
         let broken = if self.selected.wire_bytes == 0 {
             Some(Broken::Empty)
         } else if let Some(text) = self.frames.text() {

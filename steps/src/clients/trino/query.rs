@@ -333,14 +333,14 @@ impl Drop for InFlight<'_> {
 }
 
 /// What the pages brought so far.
-struct Gathered {
+pub(super) struct Gathered {
     result: QueryResult,
     fingerprint: Fingerprint,
     max_rows: usize,
 }
 
 impl Gathered {
-    fn new(first: &Page, max_rows: usize) -> Self {
+    pub(super) fn new(first: &Page, max_rows: usize) -> Self {
         let result = QueryResult {
             query_id: first.id.clone(),
             columns: Vec::new(),
@@ -362,7 +362,7 @@ impl Gathered {
         }
     }
 
-    fn take(&mut self, page: Page, at: Duration) {
+    pub(super) fn take(&mut self, page: Page, at: Duration) {
         let result = &mut self.result;
         result.pages += 1;
         if let Some(columns) = page.columns {
@@ -388,7 +388,7 @@ impl Gathered {
         result.stats = page.stats;
     }
 
-    fn finish(mut self, wall: Duration) -> QueryResult {
+    pub(super) fn finish(mut self, wall: Duration) -> QueryResult {
         self.result.wall = wall;
         self.result.fingerprint = self.fingerprint.finish();
         self.result

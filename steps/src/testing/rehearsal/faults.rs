@@ -65,6 +65,31 @@ impl Faults {
     }
 }
 
+/// Lets some requests meet these faults, for the fuzz targets.
+#[cfg(any(test, feature = "testing"))]
+pub fn meet(inject: Inject) {
+    let faults = Faults::new(inject);
+    for (protocol, path) in [
+        (Protocol::Trino, "/v1/statement"),
+        (
+            Protocol::Kubernetes,
+            "/apis/apps/v1/namespaces/data-platform/deployments/trino",
+        ),
+        (Protocol::S3, "/bucket/key"),
+    ] {
+        let request = Request {
+            method: http::Method::POST,
+            path: path.to_owned(),
+            query: Vec::new(),
+            headers: http::HeaderMap::new(),
+            body: "SELECT 1".into(),
+        };
+        for _ in 0..3 {
+            drop(faults.plan(protocol, &request));
+        }
+    }
+}
+
 fn matches(matcher: &Matcher, protocol: Protocol, request: &Request) -> bool {
     let fits = |pattern: &Option<String>, text: &str| {
         pattern.as_ref().is_none_or(|pattern| fits(pattern, text))
@@ -172,6 +197,18 @@ mod tests {
         assert_eq!(met.failing, Some(Failing::Unavailable));
         assert_eq!(met.latency, Duration::from_millis(5));
         assert_eq!(faults.plan(Protocol::Trino, &select), Plan::default());
+    }
+
+    #[test]
+    fn latencies_add_up_to_no_more_than_there_is() {
+        let fault = Fault {
+            latency: Some(Span::from_millis(u64::MAX)),
+            ..Fault::default()
+        };
+        // One is a thousandth of what a duration holds.
+        let faults = faults(vec![fault; 1_001]);
+        let met = faults.plan(Protocol::S3, &request("GET", "/", ""));
+        assert_eq!(met.latency, Duration::MAX);
     }
 
     #[test]

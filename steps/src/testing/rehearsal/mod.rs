@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 
 use self::door::Double;
 use self::faults::Faults;
+#[cfg(any(test, feature = "testing"))]
+pub use self::faults::meet;
 use self::world::Shared;
 use crate::context::Clock;
 

@@ -137,6 +137,49 @@ async fn a_list_is_read_to_its_last_page_and_every_item_knows_its_kind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_list_of_objects_is_an_error_and_not_a_shorter_list() {
+    for page in [
+        json!([]),
+        json!("x"),
+        json!({"metadata": {}}),
+        json!({"metadata": {}, "items": {"metadata": {"name": "a"}}}),
+        json!({"metadata": {}, "items": [{"metadata": {"name": "a"}}, null]}),
+        json!({"metadata": {}, "items": [1]}),
+    ] {
+        let (kube, _) = server(vec![(200, page.clone())]);
+        let listed = kube
+            .list(&Resource::pods(), &Selection::all_in("shop"))
+            .await;
+        assert_eq!(listed.unwrap_err().code, "kube.protocol", "{page}");
+    }
+    let (kube, _) = server(vec![(200, json!({"metadata": {}, "items": null}))]);
+    let listed = kube
+        .list(&Resource::pods(), &Selection::all_in("shop"))
+        .await;
+    assert_eq!(listed.unwrap(), Vec::<Value>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_object_is_an_error() {
+    for answer in [json!([]), json!("x"), json!(null)] {
+        let (kube, _) = server(vec![(200, answer.clone())]);
+        let got = kube.get(&Resource::pods(), Some("shop"), "p").await;
+        assert_eq!(got.unwrap_err().code, "kube.protocol", "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_goes_on_from_the_same_place_for_ever_is_given_up() {
+    let page = |token: &str| json!({"metadata": {"continue": token}, "items": [{"metadata": {}}]});
+    let (kube, seen) = server(vec![(200, page("next")), (200, page("same"))]);
+    let listed = kube
+        .list(&Resource::pods(), &Selection::all_in("shop"))
+        .await;
+    assert_eq!(listed.unwrap_err().code, "kube.protocol");
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_apply_is_strict_named_and_forceful_only_when_asked() {
     let (kube, seen) = server(vec![(200, json!({}))]);
     let object = json!({"metadata": {"name": "p"}});

@@ -124,28 +124,36 @@ pub(super) fn written(
 ) -> Value {
     let time = now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
     let mine = found.is_some_and(|found| Holder::of(found).as_ref() == Some(me));
-    let mut lease = found.cloned().unwrap_or_else(|| {
+    let found = found.filter(|found| found.is_object()).cloned();
+    let mut lease = found.unwrap_or_else(|| {
         json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"namespace": namespace, "name": name, "labels": {"app.kubernetes.io/managed-by": "flowctl"}},
             "spec": {},
         })
     });
-    if !lease["metadata"]["annotations"].is_object() {
-        lease["metadata"]["annotations"] = json!({});
-    }
-    lease["metadata"]["annotations"][BOOT] = json!(me.boot_id);
-    lease["metadata"]["annotations"][STARTED] = json!(me.start_ticks.to_string());
-    let spec = &mut lease["spec"];
+    let annotations = fields(fields(&mut lease, "metadata"), "annotations");
+    annotations[BOOT] = json!(me.boot_id);
+    annotations[STARTED] = json!(me.start_ticks.to_string());
+    let spec = fields(&mut lease, "spec");
     if !mine {
         let before = spec["leaseTransitions"].as_i64().unwrap_or(-1);
-        spec["leaseTransitions"] = json!(before + 1);
+        spec["leaseTransitions"] = json!(before.saturating_add(1));
         spec["acquireTime"] = json!(time);
         spec["holderIdentity"] = json!(me.to_string());
     }
     spec["leaseDurationSeconds"] = json!(LEASE.as_secs());
     spec["renewTime"] = json!(time);
     lease
+}
+
+/// A field of an object, with fields to write into: what else stands there is not kept.
+fn fields<'a>(object: &'a mut Value, name: &str) -> &'a mut Value {
+    let field = &mut object[name];
+    if !field.is_object() {
+        *field = json!({});
+    }
+    field
 }
 
 #[cfg(test)]
@@ -202,6 +210,19 @@ mod tests {
             standing(Some(&foreign), &me, at(1)),
             Standing::RunOut { .. }
         ));
+    }
+
+    #[test]
+    fn a_lease_that_is_in_no_order_is_put_in_order() {
+        for found in [
+            json!("x"),
+            json!({"metadata": 1, "spec": []}),
+            json!({"metadata": {"annotations": "a"}, "spec": {"leaseTransitions": i64::MAX}}),
+        ] {
+            let mine = written(Some(&found), "default", "x", &holder("w-1"), at(0));
+            let standing = standing(Some(&mine), &holder("w-1"), at(1));
+            assert_eq!(standing, Standing::Mine, "{found}");
+        }
     }
 
     #[test]
