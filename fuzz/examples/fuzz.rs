@@ -17,7 +17,6 @@ const MOST_MEMORY_KIB: u64 = 1 << 20;
 
 #[expect(
     clippy::print_stdout,
-    clippy::exit,
     clippy::disallowed_methods,
     reason = "a program of its own, which measures time"
 )]

@@ -46,10 +46,6 @@ pub(crate) fn evidence(number: u64) -> Vec<u8> {
 
 /// One life. Only the parent calls it, in a process of its own.
 #[test]
-#[expect(
-    clippy::exit,
-    reason = "a process that is killed closes nothing, and this one must end like it"
-)]
 fn child() {
     let Ok(root) = std::env::var(DIRECTORY) else {
         return;
