@@ -11,8 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flowctl::engine::Resume;
 use flowctl::executor::{Environment, Executor, Live, Renderer, Reporter};
+use flowctl_state::directory::StateDirectory;
 use flowctl_state::event::Envelope;
 use flowctl_state::evidence::EvidenceStore;
+use flowctl_state::gc::{collect, disk_usage};
+use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::{Phase, RunState};
 use flowctl_state::sled_log::SledLog;
@@ -27,6 +30,7 @@ use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role, UndoPlan};
 use flowctl_workflows::policy::{RetryPolicy, Span, UndoWhen};
 use flowctl_workflows::result::ErrorClass;
 use flowctl_workflows::{RunId, StepId, WorkflowName};
+use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -36,8 +40,8 @@ use tokio::sync::Notify;
 use crate::flowctl::memory;
 
 const STEPS: u32 = 50;
-const RUNS: usize = 30;
-/// How many runs are kept.
+const RUNS: usize = 50;
+/// How many runs a collection keeps; it takes place when there are twice as many.
 const KEEP: usize = 20;
 /// What has settled by then is what later is held against.
 const SETTLED: usize = 1_000;
@@ -238,18 +242,8 @@ fn folded(log: &Arc<SledLog>, run: &RunId) -> RunState {
     RunState::replay(run, &events).expect("events that fit")
 }
 
-fn size(path: &Path) -> u64 {
-    let entries = std::fs::read_dir(path).expect("a directory");
-    entries
-        .map(|entry| {
-            let entry = entry.expect("an entry");
-            let data = entry.metadata().expect("its size");
-            match data.is_dir() {
-                true => size(&entry.path()),
-                false => data.len(),
-            }
-        })
-        .sum()
+fn held(state: &StateDirectory) -> Hold {
+    Hold::to_write(state, "the soak", Timestamp::UNIX_EPOCH).expect("a state that nobody holds")
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,25 +260,25 @@ async fn many_runs_need_no_more_memory_and_state_than_a_few() {
         false => tempfile::tempdir(),
     }
     .expect("a temporary directory");
-    let evidence =
-        Arc::new(EvidenceStore::open(&directory.path().join("evidence")).expect("a store"));
-    let path = directory.path().join("sled");
-    let log = Arc::new(SledLog::open(&path).expect("a log").writing_as(1));
+    let path = directory.path().join("state");
+    let state = StateDirectory::create(&path).expect("a state");
+    let mut hold = held(&state);
     let mut chance = StdRng::seed_from_u64(20_261_125);
     let plan = plan(&mut chance);
-    let mut kept = std::collections::VecDeque::new();
+    let mut kept = Vec::new();
     let (mut crashes, mut settled) = (0, None);
     for number in 1..=runs {
         let id = RunId::new(format!("soak-{number}")).expect("an id");
-        crashes += run(&log, &evidence, &id, &plan, &mut chance).await;
-        kept.push_back(id);
-        if kept.len() > KEEP
-            && let Some(oldest) = kept.pop_front()
-        {
-            log.remove(&oldest).expect("the oldest run can be dropped");
+        crashes += run(hold.log(), hold.evidence(), &id, &plan, &mut chance).await;
+        kept.push(id);
+        // As `flowctl state gc --keep` does it.
+        if kept.len() > 2 * KEEP {
+            let old: Vec<RunId> = kept.drain(..kept.len() - KEEP).collect();
+            collect(hold, &old, false).expect("old runs can go");
+            hold = held(&state);
         }
         if number % SETTLED == 0 || number == runs {
-            let now = (memory(), size(&path));
+            let now = (memory(), disk_usage(&path).expect("its size"));
             println!(
                 "{number} runs, {crashes} crashes: {} MB of memory, {} MB of state",
                 now.0 / MEGABYTE,
@@ -293,10 +287,13 @@ async fn many_runs_need_no_more_memory_and_state_than_a_few() {
             settled.get_or_insert(now);
         }
     }
-    assert_eq!(log.heads().expect("the runs").len(), kept.len());
+    assert_eq!(hold.log().heads().expect("the runs").len(), kept.len());
     assert!(runs < 10 || crashes > runs / 2, "only {crashes} crashes");
     if runs >= 2 * SETTLED {
-        let (before, now) = (settled.expect("a look"), (memory(), size(&path)));
+        let (before, now) = (
+            settled.expect("a look"),
+            (memory(), disk_usage(&path).expect("its size")),
+        );
         for (what, before, now) in [("memory", before.0, now.0), ("state", before.1, now.1)] {
             let limit = before + before / 10 + 4 * MEGABYTE;
             assert!(now < limit, "{what} grew from {before} to {now} bytes");

@@ -12,6 +12,7 @@ mod resume;
 mod verdict;
 
 use async_trait::async_trait;
+use flowctl_workflows::result::Finding;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -130,17 +131,8 @@ impl Step for TrinoQuery {
         if !nodes.is_empty() {
             record["nodes"] = serde_json::to_value(&nodes).unwrap_or_default();
         }
-        let evidence = cx
-            .evidence_json(&format!("query-{}.json", result.query_id), &record)
-            .await?;
-        let mut finding = verdict::judge(&self.0, &statement, &result, &nodes);
-        finding.evidence.push(evidence.sha256);
-        let value = serde_json::to_value(QueryOutput::of(result, nodes))
-            .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
-        Ok(Output {
-            value,
-            findings: vec![finding],
-        })
+        let finding = verdict::judge(&self.0, &statement, &result, &nodes);
+        ended(cx, record, finding, QueryOutput::of(result, nodes)).await
     }
 
     async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
@@ -148,6 +140,27 @@ impl Step for TrinoQuery {
             "a statement is taken back by another one: give `undo:` its own `with: {sql: …}`",
         ))
     }
+}
+
+/// Keeps the record, rests the finding on it, and ends the step with both.
+///
+/// # Errors
+/// When the record cannot be kept.
+async fn ended(
+    cx: &StepContext,
+    record: Value,
+    mut finding: Finding,
+    output: QueryOutput,
+) -> Result<Output, StepError> {
+    let name = format!("query-{}.json", output.query_id);
+    let evidence = cx.evidence_json(&name, &record).await?;
+    finding.evidence.push(evidence.sha256);
+    let value = serde_json::to_value(output)
+        .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
+    Ok(Output {
+        value,
+        findings: vec![finding],
+    })
 }
 
 impl QueryOutput {

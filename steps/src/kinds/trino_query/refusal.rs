@@ -3,7 +3,7 @@
 use flowctl_workflows::result::{Finding, Number, Verdict};
 use serde_json::{Value, json};
 
-use super::{Params, QueryOutput};
+use super::{Params, QueryOutput, ended};
 use crate::clients::trino::query::{QueryRefusal, millis};
 use crate::clients::trino::{QueryResult, Statement, source};
 use crate::context::StepContext;
@@ -50,19 +50,8 @@ pub(super) async fn conclude(
     outcome: Result<QueryResult, QueryRefusal>,
 ) -> Result<Output, StepError> {
     let record = record(cx, statement, wanted, &outcome);
-    let name = match &outcome {
-        Ok(result) => format!("query-{}.json", result.query_id),
-        Err(refusal) => format!("query-{}.json", refusal.query_id),
-    };
-    let evidence = cx.evidence_json(&name, &record).await?;
-    let (mut finding, output) = conclusion(wanted, outcome);
-    finding.evidence.push(evidence.sha256);
-    let value = serde_json::to_value(output)
-        .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
-    Ok(Output {
-        value,
-        findings: vec![finding],
-    })
+    let (finding, output) = conclusion(wanted, outcome);
+    ended(cx, record, finding, output).await
 }
 
 /// What the statement's end comes to. Pure.

@@ -6,7 +6,7 @@ use flowctl_workflows::result::{ErrorClass, Finding, Verdict};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::QueryOutput;
+use super::{QueryOutput, ended};
 use crate::clients::trino::protocol::{QuerySummary, Stats};
 use crate::clients::trino::query::sql_tag;
 use crate::clients::trino::{Statement, TrinoClient, source};
@@ -135,23 +135,14 @@ pub(super) async fn taken_as_done(
         "times": found.query_stats,
         "found_finished": true,
     });
-    let evidence = cx
-        .evidence_json(&format!("query-{}.json", found.query_id), &record)
-        .await?;
-    let (mut finding, output) = conclusion(
+    let (finding, output) = conclusion(
         statement,
         found.query_id.clone(),
         found.state.clone(),
         found.update_type.clone(),
         counts,
     );
-    finding.evidence.push(evidence.sha256);
-    let value = serde_json::to_value(output)
-        .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
-    Ok(Output {
-        value,
-        findings: vec![finding],
-    })
+    ended(cx, record, finding, output).await
 }
 
 /// What a statement that was found finished comes to. Pure.
