@@ -91,7 +91,7 @@ pub(crate) fn fuzzing(json: &Value) {
 }
 
 /// The frames of an answer as series; `None` when it is of another form.
-fn reading(result: &Value) -> Option<Reading> {
+pub(crate) fn reading(result: &Value) -> Option<Reading> {
     let frames = result["frames"].as_array()?;
     let mut series = Vec::new();
     for frame in frames {

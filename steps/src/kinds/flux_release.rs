@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::kube_apply::objects::{self, File};
 use super::kube_apply::{Applied, How, apply_all, undo};
+use crate::again::JudgeAgain;
 use crate::clients::kube::object;
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::context::StepContext;
@@ -117,6 +118,7 @@ impl Kind for FluxRelease {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(proof::judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if params.files.is_empty() && params.objects.is_empty() {
@@ -188,7 +190,7 @@ impl FluxRelease {
                 )
             })?;
         let release = watch.deployed(applied_release).await?;
-        proof::report(cx, &kube, &release, &wanted, applied, params.unread_values).await
+        proof::report(cx, &kube, &release, wanted, applied, params.unread_values).await
     }
 }
 

@@ -8,22 +8,23 @@
 mod dashboard;
 mod find;
 mod panels;
+mod seen;
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::{Finding, Verdict};
+use flowctl_workflows::result::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::dashboard::Dashboard;
 use self::panels::{PanelResult, Source};
+use self::seen::Seen;
 use super::prometheus_query::Range;
+use crate::again::JudgeAgain;
 use crate::clients::grafana::Grafana;
 use crate::clients::kube::waiting::{Look, Wait, Waited, unless_cancelled};
 use crate::clients::prometheus::Prometheus;
 use crate::context::StepContext;
 use crate::error::StepError;
-use crate::finding::{count, finding};
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 
@@ -123,6 +124,7 @@ impl Kind for GrafanaDashboard {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(seen::judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         let given = [
@@ -159,100 +161,56 @@ impl GrafanaDashboard {
     async fn check(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let grafana = Grafana::connect(cx).await?;
         let found = find::find(cx, &self.0, grafana.as_ref()).await?;
-        let over = self.0.range.last.duration();
-        let mut board = dashboard::parse(&found.text, over).map_err(|why| {
+        let board = found.board(&self.0).map_err(|why| {
             StepError::permanent(
                 "grafana.dashboard",
                 format!("the dashboard cannot be read: {why}"),
             )
         })?;
-        board.complaints.splice(0..0, found.complaints);
         let loaded = match (&grafana, &board.uid) {
             (Some(grafana), Some(uid)) => grafana.dashboard(cx, uid).await?.is_some(),
             _ => false,
         };
-        let (source, asked) = match grafana {
+        let (source, version) = match grafana {
             Some(grafana) => {
                 let version = grafana.version(cx).await?;
-                (Source::Grafana(grafana), format!("Grafana {version}"))
+                (Source::Grafana(grafana), Some(version))
             }
-            None => (
-                Source::Prometheus(Prometheus::connect(cx).await?),
-                "Prometheus, for the target names no Grafana".to_owned(),
-            ),
+            None => (Source::Prometheus(Prometheus::connect(cx).await?), None),
         };
-        let mut results = Vec::new();
+        let mut seen = Seen {
+            found,
+            grafana: version,
+            loaded,
+            panels: Vec::new(),
+        };
         let mut wait = Wait::begin(cx, self.0.within.map(Span::duration).unwrap_or_default());
         loop {
             let look = panels::ask_all(cx, &source, &self.0, &board)
                 .await
-                .map(|all| {
-                    let lacking = all.iter().find(|panel| panel.verdict != Verdict::Pass);
-                    let look = match lacking {
-                        None => Look::Done(()),
-                        Some(panel) => Look::NotYet(format!("{}: {}", panel.title, panel.reason)),
-                    };
-                    results = all;
-                    look
+                .map(|answers| {
+                    seen.panels = answers;
+                    let panels = seen.judge(&self.0, &board);
+                    let lacking = panels.iter().find(|panel| panel.verdict != Verdict::Pass);
+                    lacking.map_or(Look::Done(()), |panel| {
+                        Look::NotYet(format!("{}: {}", panel.title, panel.reason))
+                    })
                 });
             if let Some(Waited::Held(()) | Waited::Expired(_)) = wait.after(look).await? {
                 break;
             }
         }
-        let answers: Vec<_> = results.iter().map(|panel| &panel.answers).collect();
-        let record =
-            json!({"dashboard": found.text, "asked": asked, "panels": results, "answers": answers});
-        let evidence = cx.evidence_json("dashboard.json", &record).await?;
-        let mut findings = vec![self.form(&board)];
-        findings.extend(results.iter().map(|panel| panel.finding(&asked)));
-        if self.0.needs_grafana {
-            findings.push(in_grafana(&board, &source, &asked, loaded));
-        }
+        let evidence = cx.evidence_json(seen::RECORD, &json!(seen)).await?;
+        let (mut findings, output) = seen.conclude(&self.0, board);
         for found in &mut findings {
             found.reason = cx.secrets.redact(&found.reason);
             found.evidence = vec![evidence.sha256.clone()];
         }
-        let output = Output {
-            title: board.title,
-            uid: board.uid,
-            asked,
-            panels: results,
-        };
         Ok(StepOutput {
             value: json!(output),
             findings,
         })
     }
-
-    fn form(&self, board: &Dashboard) -> Finding {
-        let about = format!("form of the dashboard {}", board.title);
-        let mut found = if board.complaints.is_empty() {
-            let reason = format!("Grafana can load it: {} panels", board.panels.len());
-            finding(about, Verdict::Pass, reason)
-        } else {
-            finding(about, Verdict::Fail, board.complaints.join("; "))
-        };
-        found.numbers = vec![count("panels", board.panels.len())];
-        found
-    }
-}
-
-/// Whether a Grafana has it.
-fn in_grafana(board: &Dashboard, source: &Source, asked: &str, loaded: bool) -> Finding {
-    let (verdict, reason) = match source {
-        Source::Grafana(_) if loaded => (Verdict::Pass, format!("{asked} has it")),
-        Source::Grafana(_) => (Verdict::Fail, format!("{asked} does not have it")),
-        Source::Prometheus(_) => (
-            Verdict::Inconclusive,
-            "the target names no Grafana, so nobody saw that it loads and draws the dashboard"
-                .to_owned(),
-        ),
-    };
-    finding(
-        format!("dashboard {} in Grafana", board.title),
-        verdict,
-        reason,
-    )
 }
 
 #[cfg(test)]

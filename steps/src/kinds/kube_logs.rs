@@ -5,17 +5,18 @@
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::kube::{Kube, LogWindow, Resource, object, pods};
 use crate::context::StepContext;
 use crate::error::StepError;
-use crate::finding::{count, finding, hashes};
+use crate::finding::{count, finding};
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 
@@ -24,8 +25,10 @@ const MOST_BYTES: i64 = 4 << 20;
 /// How many lines a reason quotes.
 const QUOTED: usize = 3;
 
+const PODS: &str = "pods.json";
+
 /// Whose logs, which part, and what must and must not stand there.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// The namespace.
@@ -113,6 +116,7 @@ impl Kind for KubeLogs {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -122,19 +126,7 @@ impl Kind for KubeLogs {
                     .to_owned(),
             );
         }
-        let compile = |texts: &[String]| {
-            texts
-                .iter()
-                .map(|text| Regex::new(text).map_err(|error| format!("`{text}`: {error}")))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Box::new(Self {
-            require: compile(&params.require)?,
-            require_in_every_pod: compile(&params.require_in_every_pod)?,
-            forbid: compile(&params.forbid)?,
-            except: compile(&params.except)?,
-            params,
-        }))
+        Ok(Box::new(Self::of(params)?))
     }
 }
 
@@ -156,7 +148,71 @@ struct PodLog {
     lines: Vec<String>,
 }
 
+/// Whose logs were read; each log is a record of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Seen {
+    pods: Vec<SeenPod>,
+    /// What there is in the place of too few pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SeenPod {
+    name: String,
+    containers: Vec<String>,
+}
+
+/// What the log of a container is called among the records.
+fn log_name(pod: &str, container: &str) -> String {
+    format!("{pod}-{container}.log")
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let kind = KubeLogs::of(params.clone()).map_err(NotJudged::Wrong)?;
+    let seen = records.json::<Seen>(PODS, |name| name == PODS)?;
+    let mut logs = Vec::new();
+    let mut evidence = Vec::new();
+    for pod in &seen.value.pods {
+        let mut log = PodLog {
+            pod: pod.name.clone(),
+            lines: Vec::new(),
+        };
+        for container in &pod.containers {
+            let name = log_name(&pod.name, container);
+            let record = records.bytes(&name, |kept| kept == name)?;
+            let text = String::from_utf8_lossy(&record.value);
+            log.lines.extend(text.lines().map(str::to_owned));
+            evidence.push(record.sha256.to_owned());
+        }
+        logs.push(log);
+    }
+    evidence.push(seen.sha256.to_owned());
+    let (mut found, output) = kind.conclude(&logs, seen.value.instead.as_deref());
+    found.evidence = evidence;
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
 impl KubeLogs {
+    fn of(params: Params) -> Result<Self, String> {
+        let compile = |texts: &[String]| {
+            texts
+                .iter()
+                .map(|text| Regex::new(text).map_err(|error| format!("`{text}`: {error}")))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            require: compile(&params.require)?,
+            require_in_every_pod: compile(&params.require_in_every_pod)?,
+            forbid: compile(&params.forbid)?,
+            except: compile(&params.except)?,
+            params,
+        })
+    }
+
     fn choice(&self) -> Choice<'_> {
         Choice {
             namespace: Some(&self.params.namespace),
@@ -170,43 +226,53 @@ impl KubeLogs {
         let chosen = self.choice().of(&kube, &Resource::pods()).await?;
         let mut logs = Vec::new();
         let mut evidence = Vec::new();
+        let mut seen = Seen::default();
         for pod in chosen.iter().filter(|pod| !pods::is_terminating(pod)) {
+            let name = object::name(pod).to_owned();
+            let containers = self.containers(pod);
             let mut log = PodLog {
-                pod: object::name(pod).to_owned(),
+                pod: name.clone(),
                 lines: Vec::new(),
             };
-            for container in self.containers(pod) {
-                let text = self.log_of(&kube, &log.pod, &container).await?;
+            for container in &containers {
+                // A program may log what it must not; what is judged is what is kept.
+                let text = self.log_of(&kube, &name, container).await?;
+                let text = cx.secrets.redact(&text);
                 log.lines.extend(text.lines().map(str::to_owned));
-                let name = format!("{}-{container}.log", log.pod);
-                evidence.push(cx.evidence(&name, "text/plain", text.as_bytes()).await?);
+                let kept = cx
+                    .evidence(&log_name(&name, container), "text/plain", text.as_bytes())
+                    .await?;
+                evidence.push(kept.sha256);
             }
             logs.push(log);
+            seen.pods.push(SeenPod { name, containers });
         }
-        let (output, verdict, mut reason) = self.judge(&logs);
         if logs.len() < self.params.min_pods {
-            reason = format!(
-                "{reason}; {}",
-                self.choice().alternatives(&kube, &Resource::pods()).await
-            );
+            let instead = self.choice().alternatives(&kube, &Resource::pods()).await;
+            seen.instead = Some(instead);
         }
-        let mut found = finding(
-            format!("logs of pods {}", self.choice()),
-            verdict,
-            cx.secrets.redact(&reason),
-        );
+        evidence.push(cx.evidence_json(PODS, &json!(seen)).await?.sha256);
+        let (mut found, output) = self.conclude(&logs, seen.instead.as_deref());
+        found.evidence = evidence;
+        Ok(StepOutput {
+            value: json!(output),
+            findings: vec![found],
+        })
+    }
+
+    /// What was read comes to. Pure.
+    fn conclude(&self, logs: &[PodLog], instead: Option<&str>) -> (Finding, Output) {
+        let (output, verdict, mut reason) = self.judge(logs);
+        if let Some(instead) = instead {
+            reason = format!("{reason}; {instead}");
+        }
+        let mut found = finding(format!("logs of pods {}", self.choice()), verdict, reason);
         found.numbers = vec![
             count("pods", output.pods),
             count("lines", output.lines),
             count("forbidden", output.forbidden.len()),
         ];
-        found.evidence = hashes(&evidence);
-        let mut value = json!(output);
-        redact(cx, &mut value);
-        Ok(StepOutput {
-            value,
-            findings: vec![found],
-        })
+        (found, output)
     }
 
     fn containers(&self, pod: &Value) -> Vec<String> {
@@ -327,16 +393,6 @@ impl KubeLogs {
             verdict,
             reason,
         )
-    }
-}
-
-/// A program may log what it must not: outputs are stored, so no secret may be in them.
-fn redact(cx: &StepContext, value: &mut Value) {
-    match value {
-        Value::String(text) => *text = cx.secrets.redact(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(cx, item)),
-        Value::Object(map) => map.values_mut().for_each(|item| redact(cx, item)),
-        _ => {}
     }
 }
 

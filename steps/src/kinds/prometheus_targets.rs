@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::kube::waiting::{Look, Wait, Waited, enumerate, unless_cancelled};
 use crate::clients::prometheus::Prometheus;
 use crate::clients::prometheus::answer::{Labels, ScrapeTarget};
@@ -76,6 +78,24 @@ pub struct TargetOutput {
     pub counts: bool,
 }
 
+/// What Prometheus scrapes, as the record has it: what follows is worked out from this alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// When it was asked.
+    at: Timestamp,
+    /// The targets that match.
+    targets: Vec<ScrapeTarget>,
+    /// The jobs of all targets.
+    jobs: BTreeSet<String>,
+}
+
+/// What was seen comes to: the targets, and what is missing.
+struct Judged {
+    targets: Vec<TargetOutput>,
+    up: usize,
+    missing: Option<String>,
+}
+
 /// The step.
 #[derive(Debug)]
 pub struct PrometheusTargets(Params);
@@ -93,6 +113,7 @@ impl Kind for PrometheusTargets {
     };
     type Params = Params;
     type Output = Output;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if params.job.is_none() && params.labels.is_empty() {
@@ -120,118 +141,140 @@ impl PrometheusTargets {
     async fn look_until_up(&self, cx: &StepContext) -> Result<StepOutput, StepError> {
         let prometheus = Prometheus::connect(cx).await?;
         let mut wait = Wait::begin(cx, self.0.within.duration());
-        let mut seen = Vec::new();
-        let waited = loop {
+        let mut last = None;
+        loop {
             let look = prometheus.targets(cx).await.map(|all| {
-                let look = self.judge(&all, cx.clock.now());
-                seen = all;
-                look
+                let seen = last.insert(self.0.seen(all, cx.clock.now()));
+                self.0
+                    .judge(seen)
+                    .missing
+                    .map_or(Look::Done(()), Look::NotYet)
             });
-            if let Some(waited) = wait.after(look).await? {
-                break waited;
+            if let Some(Waited::Held(()) | Waited::Expired(_)) = wait.after(look).await? {
+                break;
             }
-        };
-        let matching = self.matching(&seen, cx.clock.now());
-        let up = matching.iter().filter(|target| target.counts).count();
-        let record = json!({"targets": matching});
-        let evidence = cx.evidence_json("targets.json", &record).await?;
-        let (verdict, reason) = match waited {
-            Waited::Held(()) => (Verdict::Pass, format!("{up} targets are up")),
-            Waited::Expired(missing) => (Verdict::Fail, missing),
-        };
-        let mut found = finding(
-            format!("targets {}", self.name()),
-            verdict,
-            cx.secrets.redact(&reason),
-        );
-        found.numbers = vec![
-            count("targets", matching.len()),
-            count("up", up),
-            number("least", self.0.min as f64, ""),
-        ];
+        }
+        let seen = last.ok_or_else(|| {
+            StepError::permanent("prometheus.targets", "Prometheus was not asked")
+        })?;
+        let evidence = cx.evidence_json("scraped.json", &json!(seen)).await?;
+        let (mut found, output) = self.0.conclude(&seen);
+        found.reason = cx.secrets.redact(&found.reason);
         found.evidence = vec![evidence.sha256];
-        let targets = matching;
         Ok(StepOutput {
-            value: json!(Output { up, targets }),
+            value: json!(output),
             findings: vec![found],
         })
     }
+}
 
-    fn judge(&self, all: &[ScrapeTarget], now: jiff::Timestamp) -> Look<()> {
-        let matching = self.matching(all, now);
-        let up = matching.iter().filter(|target| target.counts).count();
-        let down: Vec<String> = matching
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Seen>("scraped.json", |name| name == "scraped.json")?;
+    let (mut found, output) = params.conclude(&record.value);
+    found.evidence = vec![record.sha256.to_owned()];
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+impl Params {
+    /// What is kept of an answer.
+    fn seen(&self, all: Vec<ScrapeTarget>, at: Timestamp) -> Seen {
+        let jobs = all.iter().filter_map(|target| target.labels.get("job"));
+        let jobs = jobs.cloned().collect();
+        let mut targets = all;
+        targets.retain(|target| self.wants(target));
+        Seen { at, targets, jobs }
+    }
+
+    fn wants(&self, target: &ScrapeTarget) -> bool {
+        let job = self.job.as_ref();
+        job.is_none_or(|job| target.labels.get("job") == Some(job))
+            && self
+                .labels
+                .iter()
+                .all(|(label, value)| target.labels.get(label) == Some(value))
+    }
+
+    /// What a look comes to. Pure.
+    fn conclude(&self, seen: &Seen) -> (Finding, Output) {
+        let Judged {
+            targets,
+            up,
+            missing,
+        } = self.judge(seen);
+        let (verdict, reason) = match missing {
+            None => (Verdict::Pass, format!("{up} targets are up")),
+            Some(missing) => (Verdict::Fail, missing),
+        };
+        let mut found = finding(format!("targets {}", self.name()), verdict, reason);
+        found.numbers = vec![
+            count("targets", targets.len()),
+            count("up", up),
+            number("least", self.min as f64, ""),
+        ];
+        (found, Output { up, targets })
+    }
+
+    fn judge(&self, seen: &Seen) -> Judged {
+        // A record may have been changed since: what does not match counts for nothing.
+        let matching = seen.targets.iter().filter(|target| self.wants(target));
+        let targets: Vec<TargetOutput> = matching
+            .map(|target| TargetOutput::of(target, seen.at, self.fresh))
+            .collect();
+        let up = targets.iter().filter(|target| target.counts).count();
+        let down: Vec<String> = targets
             .iter()
             .filter(|target| !target.counts)
             .map(TargetOutput::complaint)
             .collect();
-        if matching.len() < self.0.min {
-            let jobs: BTreeSet<&str> = all
-                .iter()
-                .filter_map(|target| target.labels.get("job"))
-                .map(String::as_str)
-                .collect();
-            let jobs: Vec<&str> = jobs.into_iter().collect();
-            return Look::NotYet(format!(
-                "Prometheus has {} of at least {} targets {}; its jobs are: {}",
-                matching.len(),
-                self.0.min,
-                self.name(),
-                jobs.join(", ")
-            ));
+        let (all, least, name) = (targets.len(), self.min, self.name());
+        let missing = if all < least {
+            let jobs: Vec<&str> = seen.jobs.iter().map(String::as_str).collect();
+            let jobs = jobs.join(", ");
+            Some(format!(
+                "Prometheus has {all} of at least {least} targets {name}; its jobs are: {jobs}"
+            ))
+        } else if up < least || !(down.is_empty() || self.allow_down) {
+            let down = enumerate(&down);
+            Some(format!("{up} of {all} targets {name} are up: {down}"))
+        } else {
+            None
+        };
+        Judged {
+            targets,
+            up,
+            missing,
         }
-        if up < self.0.min || !(down.is_empty() || self.0.allow_down) {
-            return Look::NotYet(format!(
-                "{up} of {} targets {} are up: {}",
-                matching.len(),
-                self.name(),
-                enumerate(&down)
-            ));
-        }
-        Look::Done(())
-    }
-
-    fn matching(&self, all: &[ScrapeTarget], now: jiff::Timestamp) -> Vec<TargetOutput> {
-        let fresh = self.0.fresh.duration().as_secs_f64();
-        all.iter()
-            .filter(|target| {
-                let job = self.0.job.as_ref();
-                job.is_none_or(|job| target.labels.get("job") == Some(job))
-                    && self
-                        .0
-                        .labels
-                        .iter()
-                        .all(|(label, value)| target.labels.get(label) == Some(value))
-            })
-            .map(|target| {
-                let scraped = target.last_scrape > jiff::Timestamp::UNIX_EPOCH;
-                let age = now
-                    .duration_since(target.last_scrape)
-                    .as_secs_f64()
-                    .max(0.0);
-                let age_seconds = scraped.then_some(age);
-                TargetOutput {
-                    labels: target.labels.clone(),
-                    url: target.scrape_url.clone(),
-                    health: target.health.clone(),
-                    last_error: target.last_error.clone(),
-                    counts: target.health == "up" && age_seconds.is_some_and(|age| age <= fresh),
-                    age_seconds,
-                }
-            })
-            .collect()
     }
 
     /// As PromQL would write it.
     fn name(&self) -> String {
-        let job = self.0.job.iter().map(|job| format!("job={job:?}"));
-        let labels = self.0.labels.iter();
+        let job = self.job.iter().map(|job| format!("job={job:?}"));
+        let labels = self.labels.iter();
         let labels = labels.map(|(label, value)| format!("{label}={value:?}"));
         format!("{{{}}}", job.chain(labels).collect::<Vec<_>>().join(", "))
     }
 }
 
 impl TargetOutput {
+    /// A target as it was at this moment.
+    fn of(target: &ScrapeTarget, at: Timestamp, fresh: Span) -> Self {
+        let scraped = target.last_scrape > Timestamp::UNIX_EPOCH;
+        let age = at.duration_since(target.last_scrape).as_secs_f64().max(0.0);
+        let age_seconds = scraped.then_some(age);
+        let is_fresh = age_seconds.is_some_and(|age| age <= fresh.duration().as_secs_f64());
+        Self {
+            labels: target.labels.clone(),
+            url: target.scrape_url.clone(),
+            health: target.health.clone(),
+            last_error: target.last_error.clone(),
+            counts: target.health == "up" && is_fresh,
+            age_seconds,
+        }
+    }
+
     fn complaint(&self) -> String {
         let instance = self.labels.get("instance").unwrap_or(&self.url);
         match (self.health.as_str(), self.age_seconds) {

@@ -4,10 +4,11 @@
 //! is always INCONCLUSIVE, with the question and where to look; it never becomes PASS here.
 
 use async_trait::async_trait;
-use flowctl_workflows::result::Verdict;
+use flowctl_workflows::result::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::finding::finding;
@@ -49,6 +50,7 @@ impl Kind for Review {
     };
     type Params = Params;
     type Output = Open;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if params.question.trim().is_empty() {
@@ -63,18 +65,10 @@ impl Kind for Review {
 #[async_trait]
 impl Step for Review {
     async fn run(&self, _: &StepContext) -> Result<Output, StepError> {
-        let Params { question, material } = &self.0;
-        let looked_for = material
-            .as_ref()
-            .map_or_else(String::new, |material| format!("; {material}"));
-        let reason = format!("no program can judge this: {question}{looked_for}");
+        let (found, output) = self.0.conclude();
         Ok(Output {
-            value: json!({ "question": question }),
-            findings: vec![finding(
-                "for people to judge",
-                Verdict::Inconclusive,
-                reason,
-            )],
+            value: json!(output),
+            findings: vec![found],
         })
     }
 
@@ -83,12 +77,33 @@ impl Step for Review {
     }
 }
 
+/// There is nothing to read: what is asked stands in the parameters.
+fn judge_again(params: &Params, _: &Records<'_>) -> Result<Again, NotJudged> {
+    let (found, output) = params.conclude();
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(output)?,
+    })
+}
+
+impl Params {
+    fn conclude(&self) -> (Finding, Open) {
+        let Self { question, material } = self;
+        let material = material.as_ref();
+        let looked_for = material.map_or_else(String::new, |material| format!("; {material}"));
+        let reason = format!("no program can judge this: {question}{looked_for}");
+        let found = finding("for people to judge", Verdict::Inconclusive, reason);
+        let question = question.clone();
+        (found, Open { question })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn step(with: serde_json::Value) -> Result<Box<dyn Step>, String> {
-        Review::build(serde_json::from_value(with).unwrap())
+        crate::testing::rejudged::<Review>(with)
     }
 
     #[tokio::test]

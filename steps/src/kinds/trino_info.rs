@@ -6,6 +6,7 @@
 
 mod pods;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::pods::Pods;
+use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::trino::protocol::ServerInfo;
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
@@ -87,7 +89,7 @@ pub struct Info {
 }
 
 /// A node of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Node {
     /// Its id.
     pub id: String,
@@ -99,6 +101,38 @@ pub struct Node {
     pub coordinator: bool,
     /// `active`, `inactive` or `shutting_down`; `gone` when the coordinator calls it active but no ready pod has its address.
     pub state: String,
+}
+
+/// What was seen, as the record has it: what follows is worked out from this alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// Where it was asked.
+    address: String,
+    port_forwarded: bool,
+    ready_after_millis: u64,
+    /// What the server says of itself.
+    info: ServerInfo,
+    #[serde(flatten)]
+    members: Members,
+}
+
+/// Who belongs to the cluster.
+#[derive(Debug, Serialize, Deserialize)]
+struct Members {
+    /// The nodes that the coordinator lists, in its words.
+    listed: Vec<Node>,
+    /// The addresses of the ready pods, where it is asked which those are.
+    pods: Option<BTreeSet<String>>,
+}
+
+impl Members {
+    /// The nodes, those marked that have gone.
+    fn nodes(&self) -> Vec<Node> {
+        match &self.pods {
+            Some(pods) => pods::without_the_gone(&self.listed, pods),
+            None => self.listed.clone(),
+        }
+    }
 }
 
 /// The step.
@@ -118,6 +152,7 @@ impl Kind for TrinoInfo {
     };
     type Params = Params;
     type Output = Info;
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         if let Some(pods) = params.workers.as_ref().and_then(|of| of.pods.as_ref()) {
@@ -136,33 +171,62 @@ impl Step for TrinoInfo {
         let ready_after_millis = millis(cx.clock.elapsed() - begun);
         // A service behind the target's address may have changed with the pods.
         let client = cx.clients.trino().await?;
-        let nodes = self.nodes(cx, &client, deadline).await?;
-        let evidence = cx
-            .evidence_json(
-                "trino-info.json",
-                &json!({ "address": client.address(), "info": server, "nodes": nodes }),
-            )
-            .await?;
-        let mut finding = judge(&server, &nodes, self.0.workers.as_ref());
-        finding.evidence.push(evidence.sha256);
-        let info = Info {
-            version: server.node_version.version,
-            environment: server.environment,
-            ready_after_millis,
-            workers: active_workers(&nodes),
-            nodes,
+        let members = self.members(cx, &client, deadline).await?;
+        let seen = Seen {
+            address: client.address().to_owned(),
             port_forwarded: client.forwarded(),
+            ready_after_millis,
+            info: server,
+            members,
         };
-        let value = serde_json::to_value(info)
-            .map_err(|error| StepError::permanent("trino.output", error.to_string()))?;
+        let evidence = cx.evidence_json("server.json", &json!(seen)).await?;
+        let (mut found, info) = conclude(&self.0, &seen);
+        found.evidence.push(evidence.sha256);
         Ok(Output {
-            value,
-            findings: vec![finding],
+            value: json!(info),
+            findings: vec![found],
         })
     }
 
     async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
         Ok(Undone::Nothing("only reads"))
+    }
+}
+
+fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Seen>("server.json", |name| name == "server.json")?;
+    if params.asks_for_pods() && record.value.members.pods.is_none() {
+        return Err(NotJudged::Wrong(
+            "its record does not hold the pods that were asked for".to_owned(),
+        ));
+    }
+    let (mut found, info) = conclude(params, &record.value);
+    found.evidence.push(record.sha256.to_owned());
+    Ok(Again {
+        findings: vec![found],
+        value: again::output(info)?,
+    })
+}
+
+/// What was seen comes to. Pure.
+fn conclude(params: &Params, seen: &Seen) -> (Finding, Info) {
+    let nodes = seen.members.nodes();
+    let found = judge(&seen.info, &nodes, params.workers.as_ref());
+    let info = Info {
+        version: seen.info.node_version.version.clone(),
+        environment: seen.info.environment.clone(),
+        ready_after_millis: seen.ready_after_millis,
+        workers: active_workers(&nodes),
+        nodes,
+        port_forwarded: seen.port_forwarded,
+    };
+    (found, info)
+}
+
+impl Params {
+    fn asks_for_pods(&self) -> bool {
+        let workers = self.workers.as_ref();
+        workers.is_some_and(|workers| workers.pods.is_some())
     }
 }
 
@@ -213,12 +277,12 @@ async fn ready(cx: &StepContext, deadline: Duration) -> Result<ServerInfo, StepE
 
 impl TrinoInfo {
     /// Reads the nodes, again and again until there are enough workers or time is up.
-    async fn nodes(
+    async fn members(
         &self,
         cx: &StepContext,
         client: &TrinoClient,
         deadline: Duration,
-    ) -> Result<Vec<Node>, StepError> {
+    ) -> Result<Members, StepError> {
         let statement = Statement::new(NODES)?;
         let options = QueryOptions {
             max_rows: 10_000,
@@ -237,7 +301,7 @@ impl TrinoInfo {
                 }
                 result => result?,
             };
-            let mut nodes = result
+            let listed = result
                 .rows
                 .iter()
                 .map(|row| node(row))
@@ -248,15 +312,18 @@ impl TrinoInfo {
                         "system.runtime.nodes does not have the columns that flowctl knows",
                     )
                 })?;
-            if let Some(pods) = self.0.workers.as_ref().and_then(|of| of.pods.as_ref()) {
-                pods.without_the_gone(cx, &mut nodes).await?;
-            }
+            let pods = match self.0.workers.as_ref().and_then(|of| of.pods.as_ref()) {
+                Some(pods) => Some(pods.addresses(cx).await?),
+                None => None,
+            };
+            let members = Members { listed, pods };
+            let nodes = members.nodes();
             let wanted = self.0.workers.as_ref().map_or(0, |workers| workers.min);
             let found = active_workers(&nodes);
             // One that has gone may still be given work, until the coordinator has seen it as well.
             let gone = nodes.iter().any(|node| node.state == pods::GONE);
             if (found >= wanted && !gone) || cx.clock.elapsed() + LOOK_AT_NODES_EVERY > deadline {
-                return Ok(nodes);
+                return Ok(members);
             }
             cx.sink.progress(&awaited(found, wanted, gone));
             cx.sleep(LOOK_AT_NODES_EVERY).await?;

@@ -14,9 +14,13 @@ pub(crate) mod monitoring;
 #[cfg(any(test, feature = "rehearsal"))]
 pub mod rehearsal;
 #[cfg(test)]
+mod rejudged;
+#[cfg(test)]
 pub(crate) mod trino;
 
 #[cfg(any(test, feature = "testing"))]
 pub use context::{ManualClock, MemoryFiles, MemorySink, TestContext};
 #[cfg(any(test, feature = "testing"))]
 pub use contract::Subject;
+#[cfg(test)]
+pub(crate) use rejudged::rejudged;

@@ -204,7 +204,7 @@ impl Rule {
 }
 
 /// A target that is scraped.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScrapeTarget {
     /// Its labels, `job` and `instance` among them.

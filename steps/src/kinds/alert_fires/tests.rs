@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::step_contract;
 use crate::testing::monitoring::{FakeMonitoring, SECRET, context_of, monitoring_context, success};
-use crate::testing::{Subject, TestContext};
+use crate::testing::{Subject, TestContext, rejudged};
 
 /// The moments of the story, seconds after 1970, where the clock of the tests begins.
 const ACTIVE: &str = "1970-01-01T00:00:00.001Z";
@@ -88,7 +88,7 @@ fn step(with: Value) -> Box<dyn Step> {
     all.as_object_mut()
         .unwrap()
         .extend(with.as_object().unwrap().clone());
-    AlertFires::build(serde_json::from_value(all).unwrap()).unwrap()
+    rejudged::<AlertFires>(all).unwrap()
 }
 
 #[async_trait]

@@ -2,16 +2,21 @@
 //! record holds these values, and which of them no template reads.
 
 use flowctl_workflows::result::{Finding, Verdict};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::helm::{self, Recorded};
 use super::progress::target;
-use super::{Applied, Output, Unread, unread};
+use super::{Applied, Output, Params, Unread, unread};
+use crate::again::{self, Again, NotJudged, Records};
 use crate::clients::kube::{Kube, Resource, object};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::finding::{finding, number};
 use crate::step::Output as StepOutput;
+
+/// What the record of a deployed release is called.
+const RECORD: &str = "deployed.json";
 
 /// What was found out about the values.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,48 +26,101 @@ struct Values {
     unread: Vec<String>,
 }
 
+/// A deployed release, as the record has it: what follows is worked out from this alone.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// The HelmRelease with its status.
+    release: Value,
+    /// The values of the manifest.
+    wanted: Value,
+    /// What Helm keeps of it, or why that could not be read.
+    recorded: Result<Kept, String>,
+    /// The objects that were applied.
+    objects: Vec<Applied>,
+}
+
+/// What is kept of Helm's own record. Not the values: some may have come out of Secrets.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    status: String,
+    /// Values of the manifest that Helm was given otherwise or not at all, by path.
+    not_given: Vec<String>,
+    templates: Vec<String>,
+    subcharts: Vec<String>,
+    rendered: Vec<Value>,
+}
+
+impl Kept {
+    fn of(recorded: Recorded, wanted: &Value) -> Self {
+        Self {
+            not_given: helm::not_given(wanted, &recorded.values),
+            status: recorded.status,
+            templates: recorded.templates,
+            subcharts: recorded.subcharts,
+            rendered: recorded.objects.iter().map(object::showable).collect(),
+        }
+    }
+}
+
 /// The findings and the output of a deployed release, with its evidence.
 pub(super) async fn report(
     cx: &StepContext,
     kube: &Kube,
     release: &Value,
-    wanted: &Value,
+    wanted: Value,
     objects: Vec<Applied>,
     unread_values: Unread,
 ) -> Result<StepOutput, StepError> {
-    let newest = release
-        .pointer("/status/history/0")
-        .cloned()
-        .unwrap_or(Value::Null);
-    let mut evidence = vec![
-        cx.evidence_json("release.json", &object::showable(release))
-            .await?
-            .sha256,
-    ];
-    let recorded = recorded(kube, release, &newest).await;
-    if let Ok(recorded) = &recorded {
-        let rendered: Vec<Value> = recorded.objects.iter().map(object::showable).collect();
-        evidence.push(
-            cx.evidence_json("rendered.json", &Value::Array(rendered))
-                .await?
-                .sha256,
-        );
+    let recorded = recorded(kube, release).await;
+    let seen = Seen {
+        release: object::showable(release),
+        recorded: recorded.map(|recorded| Kept::of(recorded, &wanted)),
+        wanted,
+        objects,
+    };
+    let evidence = cx.evidence_json(RECORD, &json!(seen)).await?;
+    let (mut findings, output) = conclude(unread_values, &seen);
+    for found in &mut findings {
+        found.evidence = vec![evidence.sha256.clone()];
     }
-    let values = judge_values(wanted, &recorded, unread_values);
-    let text = |pointer: &str| object::text(&newest, pointer).to_owned();
-    let generation = object::number(release, "/metadata/generation").unwrap_or(0);
-    let revision = object::number(&newest, "/version").unwrap_or(0);
+    Ok(StepOutput {
+        value: json!(output),
+        findings,
+    })
+}
 
-    let mut deployed = deployed(release, &newest);
+/// Judges again from the record.
+///
+/// # Errors
+/// When there is none, or it is of another shape.
+pub(super) fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
+    let record = records.json::<Seen>(RECORD, |name| name == RECORD)?;
+    let (mut findings, output) = conclude(params.unread_values, &record.value);
+    for found in &mut findings {
+        found.evidence = vec![record.sha256.to_owned()];
+    }
+    Ok(Again {
+        findings,
+        value: again::output(output)?,
+    })
+}
+
+/// What a deployed release proves. Pure.
+fn conclude(unread_values: Unread, seen: &Seen) -> (Vec<Finding>, Output) {
+    let release = &seen.release;
+    let newest = newest(release);
+    let values = judge_values(&seen.wanted, &seen.recorded, unread_values);
+    let text = |pointer: &str| object::text(newest, pointer).to_owned();
+    let generation = object::number(release, "/metadata/generation").unwrap_or(0);
+    let revision = object::number(newest, "/version").unwrap_or(0);
+
+    let mut deployed = deployed(release, newest);
     deployed.numbers = vec![count("generation", generation), count("revision", revision)];
-    deployed.evidence.clone_from(&evidence);
-    let mut arrived = finding(
+    let arrived = finding(
         format!("values of {}", object::title(release)),
         values.verdict,
         values.reason,
     );
-    arrived.evidence = evidence;
-
     let output = Output {
         name: object::name(release).to_owned(),
         namespace: object::namespace(release).unwrap_or_default().to_owned(),
@@ -75,12 +133,15 @@ pub(super) async fn report(
         digest: text("/digest"),
         values_proven: values.verdict == Verdict::Pass,
         unread_values: values.unread,
-        objects,
+        objects: seen.objects.clone(),
     };
-    Ok(StepOutput {
-        value: json!(output),
-        findings: vec![deployed, arrived],
-    })
+    (vec![deployed, arrived], output)
+}
+
+/// The newest entry of the release's history; null: there is none.
+fn newest(release: &Value) -> &Value {
+    let newest = release.pointer("/status/history/0");
+    newest.unwrap_or(&Value::Null)
 }
 
 #[expect(
@@ -123,7 +184,8 @@ fn deployed(release: &Value, newest: &Value) -> Finding {
 }
 
 /// Helm's record of the newest release.
-async fn recorded(kube: &Kube, release: &Value, newest: &Value) -> Result<Recorded, String> {
+async fn recorded(kube: &Kube, release: &Value) -> Result<Recorded, String> {
+    let newest = newest(release);
     let revision = object::number(newest, "/version").ok_or("Flux names no revision")?;
     let (own, name) = target(release);
     let name = match object::text(newest, "/name") {
@@ -145,11 +207,7 @@ async fn recorded(kube: &Kube, release: &Value, newest: &Value) -> Result<Record
 }
 
 /// Whether the values arrived. Pure.
-fn judge_values(
-    wanted: &Value,
-    recorded: &Result<Recorded, String>,
-    unread_values: Unread,
-) -> Values {
+fn judge_values(wanted: &Value, recorded: &Result<Kept, String>, unread_values: Unread) -> Values {
     let recorded = match recorded {
         Ok(recorded) => recorded,
         Err(why) => {
@@ -162,7 +220,7 @@ fn judge_values(
         }
     };
     let unread = unread::unread(wanted, &recorded.templates, &recorded.subcharts);
-    let missing = helm::not_given(wanted, &recorded.values);
+    let missing = &recorded.not_given;
     if recorded.status != "deployed" {
         let reason = format!("Helm's record of the release is `{}`", recorded.status);
         return Values {
@@ -179,7 +237,7 @@ fn judge_values(
             unread,
         };
     }
-    let rendered = recorded.objects.len();
+    let rendered = recorded.rendered.len();
     if rendered == 0 {
         let reason = "the chart rendered no object".to_owned();
         return Values {

@@ -3,7 +3,7 @@ use flowctl_workflows::result::{ErrorClass, Verdict};
 use super::progress::{Progress, progress};
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 const PATH: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/shop/helmreleases/web";
 
@@ -17,7 +17,7 @@ fn with(object: Value) -> Value {
 }
 
 fn step(with: Value) -> Box<dyn Step> {
-    FluxRelease::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<FluxRelease>(with).unwrap()
 }
 
 fn ready(generation: i64, status: &str) -> Value {

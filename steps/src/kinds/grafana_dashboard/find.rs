@@ -1,5 +1,8 @@
 //! Where the text of a dashboard comes from: a file, a ConfigMap, or Grafana itself.
 
+use serde::{Deserialize, Serialize};
+
+use super::dashboard::{self, Dashboard};
 use super::{ConfigMap, Params};
 use crate::clients::grafana::Grafana;
 use crate::clients::kube::{Kube, Resource, object};
@@ -7,10 +10,22 @@ use crate::context::StepContext;
 use crate::error::StepError;
 
 /// A dashboard's text, and what is wrong with where it stands.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Found {
     pub(super) text: String,
     pub(super) complaints: Vec<String>,
+}
+
+impl Found {
+    /// The dashboard, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// In words, when it is no JSON object.
+    pub(super) fn board(&self, params: &Params) -> Result<Dashboard, String> {
+        let mut board = dashboard::parse(&self.text, params.range.last.duration())?;
+        board.complaints.splice(0..0, self.complaints.clone());
+        Ok(board)
+    }
 }
 
 /// The dashboard.

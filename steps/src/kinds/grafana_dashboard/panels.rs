@@ -1,18 +1,18 @@
 //! What each panel shows: asked of Grafana or of Prometheus, and judged alike.
 
 use flowctl_workflows::result::{Finding, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Params;
 use super::dashboard::{Dashboard, Panel, PanelQuery};
-use crate::clients::grafana::Grafana;
+use crate::clients::grafana::{self, Grafana};
 use crate::clients::prometheus::answer::Reading;
 use crate::clients::prometheus::{Presence, Prometheus};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::finding::{count, finding};
-use crate::kinds::prometheus_query::{self, Judgement, judge};
+use crate::kinds::prometheus_query::{self, Judgement};
 
 /// Who is asked.
 pub(super) enum Source {
@@ -36,9 +36,21 @@ pub struct PanelResult {
     pub series: usize,
     /// How many values.
     pub samples: usize,
-    /// What was answered.
-    #[serde(skip)]
-    pub(super) answers: Vec<Value>,
+}
+
+/// What a query was answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// Values.
+    Values {
+        /// As they came.
+        raw: Value,
+        /// What there is of each metric.
+        metrics: Vec<Presence>,
+    },
+    /// That it cannot be evaluated, and why.
+    Refused(String),
 }
 
 impl PanelResult {
@@ -51,7 +63,7 @@ impl PanelResult {
     }
 }
 
-/// Asks for every panel.
+/// Asks for every query of every panel.
 ///
 /// # Errors
 /// When there is no answer.
@@ -60,20 +72,47 @@ pub(super) async fn ask_all(
     source: &Source,
     params: &Params,
     board: &Dashboard,
-) -> Result<Vec<PanelResult>, StepError> {
-    let mut results = Vec::new();
+) -> Result<Vec<Vec<Option<Answer>>>, StepError> {
+    let mut panels = Vec::new();
     for panel in &board.panels {
-        results.push(ask(cx, source, params, panel).await?);
+        let mut answers = Vec::new();
+        for query in &panel.queries {
+            let may_ask = query.unknown.is_empty();
+            let answer = match may_ask {
+                true => Some(ask(cx, source, params, query).await?),
+                false => None,
+            };
+            answers.push(answer);
+        }
+        panels.push(answers);
     }
-    Ok(results)
+    Ok(panels)
 }
 
 async fn ask(
     cx: &StepContext,
     source: &Source,
     params: &Params,
+    query: &PanelQuery,
+) -> Result<Answer, StepError> {
+    match read(cx, source, &as_query(params, query), query).await {
+        Ok((reading, metrics)) => Ok(Answer::Values {
+            raw: reading.raw,
+            metrics,
+        }),
+        // A query that cannot be evaluated is the panel's fault, not the service's.
+        Err(error) if is_of_the_query(&error) => Ok(Answer::Refused(error.message)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What these answers make of a panel. Pure.
+pub(super) fn judge(
+    params: &Params,
     panel: &Panel,
-) -> Result<PanelResult, StepError> {
+    answers: &[Option<Answer>],
+    of_grafana: bool,
+) -> PanelResult {
     let mut result = PanelResult {
         title: panel.title.clone(),
         verdict: Verdict::Inconclusive,
@@ -81,35 +120,35 @@ async fn ask(
         queries: Vec::new(),
         series: 0,
         samples: 0,
-        answers: Vec::new(),
     };
     let mut judged = Vec::new();
-    for query in &panel.queries {
+    let none = std::iter::repeat(&None);
+    for (query, answer) in panel.queries.iter().zip(answers.iter().chain(none)) {
         result.queries.push(query.expression.clone());
-        if !query.unknown.is_empty() {
-            judged.push(Judgement {
+        let reading = match answer {
+            Some(Answer::Values { raw, .. }) if of_grafana => grafana::reading(raw),
+            Some(Answer::Values { raw, .. }) => Reading::parse(raw.clone()),
+            _ => None,
+        };
+        judged.push(match (answer, &reading) {
+            (Some(Answer::Values { metrics, .. }), Some(reading)) => {
+                result.series += reading.series.len();
+                result.samples += reading.values().count();
+                judge_one(params, panel, &as_query(params, query), reading, metrics)
+            }
+            (Some(Answer::Refused(why)), _) => Judgement {
+                verdict: Verdict::Fail,
+                reason: why.clone(),
+            },
+            _ if query.unknown.is_empty() => Judgement {
+                verdict: Verdict::Inconclusive,
+                reason: format!("`{}` has no answer that can be read", query.expression),
+            },
+            _ => Judgement {
                 verdict: Verdict::Inconclusive,
                 reason: format!("the variables {} have no value", query.unknown.join(", ")),
-            });
-            continue;
-        }
-        let asked = as_query(params, query);
-        let (reading, metrics) = match read(cx, source, &asked, query).await {
-            Ok(read) => read,
-            // A query that cannot be evaluated is the panel's fault, not the service's.
-            Err(error) if is_of_the_query(&error) => {
-                judged.push(Judgement {
-                    verdict: Verdict::Fail,
-                    reason: error.message,
-                });
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        judged.push(judge_one(params, panel, &asked, &reading, &metrics));
-        result.series += reading.series.len();
-        result.samples += reading.values().count();
-        result.answers.push(reading.raw);
+            },
+        });
     }
     // Each query must show something: the worst one is the panel's.
     let worst = judged
@@ -122,7 +161,7 @@ async fn ask(
         result.verdict = first.verdict;
         result.reason = first.reason;
     }
-    Ok(result)
+    result
 }
 
 fn is_of_the_query(error: &StepError) -> bool {
@@ -199,7 +238,7 @@ fn judge_one(
     reading: &Reading,
     metrics: &[Presence],
 ) -> Judgement {
-    let judged = judge(asked, reading, metrics);
+    let judged = prometheus_query::judge(asked, reading, metrics);
     let zero = reading.values().all(|value| value == 0.0);
     if judged.verdict == Verdict::Pass && zero && !params.may_be_zero.contains(&panel.title) {
         return Judgement {

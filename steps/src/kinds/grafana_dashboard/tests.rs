@@ -9,7 +9,7 @@ use super::*;
 use crate::clients::kube::fake::FakeServer;
 use crate::step_contract;
 use crate::testing::monitoring::{FakeMonitoring, SECRET, context_of, monitoring_context, success};
-use crate::testing::{Subject, TestContext};
+use crate::testing::{Subject, TestContext, rejudged};
 
 fn board() -> Value {
     json!({"title": "Trino", "uid": "trino", "panels": [
@@ -76,7 +76,7 @@ fn of(output: StepOutput) -> Vec<(String, Verdict, String)> {
 }
 
 fn step(with: Value) -> Box<dyn Step> {
-    GrafanaDashboard::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<GrafanaDashboard>(with).unwrap()
 }
 
 #[async_trait]

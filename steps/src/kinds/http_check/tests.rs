@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::*;
 use crate::step_contract;
-use crate::testing::{Subject, TestContext};
+use crate::testing::{Subject, TestContext, rejudged};
 
 const SECRET: &str = "hunter2-and-more";
 
@@ -110,7 +110,7 @@ async fn answer(request: Request<Sent>, count: Arc<AtomicU32>) -> Response<Sent>
 }
 
 fn step(with: Value) -> Box<dyn Step> {
-    HttpCheck::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<HttpCheck>(with).unwrap()
 }
 
 fn context() -> TestContext {

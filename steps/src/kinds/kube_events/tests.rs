@@ -1,6 +1,6 @@
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 fn event(name: &str, reason: &str, at: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{name}.{reason}"), "namespace": "shop"},
@@ -18,7 +18,7 @@ async fn run(objects: Vec<Value>, min_pods: usize) -> Judged {
     ));
     let with =
         json!({"namespace": "shop", "selector": "app=trino", "min_pods": min_pods, "since": "30m"});
-    let step = KubeEvents::build(serde_json::from_value(with).unwrap()).unwrap();
+    let step = rejudged::<KubeEvents>(with).unwrap();
     let output = step.run(&test.context).await.unwrap();
     (
         output.findings[0].verdict,

@@ -1,3 +1,4 @@
+use flowctl_workflows::result::Evidence;
 use serde_json::Value;
 
 use super::*;
@@ -67,5 +68,47 @@ fn an_exit_code_that_is_no_success_fails_with_the_last_words() {
     assert_eq!(
         step.exit_code("p", &ended(None), "").unwrap_err().code,
         "kube.exec"
+    );
+}
+
+#[test]
+fn what_it_came_to_is_judged_again_from_the_streams_and_the_exit_code() {
+    let with = json!({"namespace": "shop", "name": "p", "argv": ["java"], "stdout": "^2[0-9]"});
+    let params: Params = serde_json::from_value(with).unwrap();
+    let judged = |stdout: &str, exit_code: i32| {
+        let how = json!({"pod": "p", "exit_code": exit_code}).to_string();
+        let kept = [
+            (STDOUT, stdout.to_owned()),
+            (STDERR, "words\n".to_owned()),
+            (HOW, how),
+        ];
+        let evidence = kept.clone().map(|(name, text)| Evidence {
+            name: name.to_owned(),
+            sha256: format!("hash of {name}"),
+            media_type: String::new(),
+            bytes: text.len() as u64,
+        });
+        let read = |hash: &str| {
+            let found = kept
+                .iter()
+                .find(|(name, _)| hash == format!("hash of {name}"));
+            found.map(|(_, text)| text.clone().into_bytes())
+        };
+        judge_again(&params, &Records::new(&evidence, &read))
+    };
+    let again = judged("21.0.2\n", 0).unwrap();
+    assert_eq!(again.findings[0].verdict, Verdict::Pass);
+    assert_eq!(again.findings[0].evidence.len(), 3);
+    assert_eq!(
+        again.value.unwrap(),
+        json!({"pod": "p", "exit_code": 0, "stdout": "21.0.2", "stderr": "words"})
+    );
+    let again = judged("17\n", 0).unwrap();
+    assert_eq!(again.findings[0].verdict, Verdict::Fail);
+    assert!(
+        judged("21", 1)
+            .unwrap_err()
+            .to_string()
+            .contains("no success")
     );
 }

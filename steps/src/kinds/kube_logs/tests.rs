@@ -1,6 +1,6 @@
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 fn with(extra: Value) -> Value {
     let mut with = json!({"namespace": "shop", "selector": "app=trino", "min_pods": 2});
@@ -25,7 +25,7 @@ async fn run(with: Value, logs: &'static [(&str, &str)]) -> (Verdict, String, Te
         .unwrap()
         .secrets(&[("K", "hunter2-key")])
         .cluster(server.kube());
-    let step = KubeLogs::build(serde_json::from_value(with).unwrap()).unwrap();
+    let step = rejudged::<KubeLogs>(with).unwrap();
     let output = step.run(&test.context).await.unwrap();
     let said = format!("{} {}", output.value, output.findings[0].reason);
     (output.findings[0].verdict, said, test)

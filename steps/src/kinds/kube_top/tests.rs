@@ -2,7 +2,7 @@ use flowctl_workflows::result::Verdict;
 
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
-use crate::testing::{ManualClock, TestContext};
+use crate::testing::{ManualClock, TestContext, rejudged};
 
 fn worker(name: &str, limit: Option<&str>) -> Value {
     let mut pod = pod("shop", name, json!({"app": "trino"}), true);
@@ -28,7 +28,7 @@ async fn run(objects: Vec<Value>, memory: Value) -> (Verdict, String, Value) {
     test.context.clock =
         std::sync::Arc::new(ManualClock::at("2026-11-23T10:00:00Z".parse().unwrap()));
     let with = json!({"namespace": "shop", "selector": "app=trino", "min_pods": 1, "memory": memory, "within": "5s"});
-    let step = KubeTop::build(serde_json::from_value(with).unwrap()).unwrap();
+    let step = rejudged::<KubeTop>(with).unwrap();
     let output = step.run(&test.context).await.unwrap();
     (
         output.findings[0].verdict,

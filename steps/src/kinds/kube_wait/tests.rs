@@ -3,10 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 fn step(with: Value) -> Box<dyn Step> {
-    KubeWait::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<KubeWait>(with).unwrap()
 }
 
 fn context(server: &FakeServer) -> TestContext {

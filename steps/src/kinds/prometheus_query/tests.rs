@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::step_contract;
 use crate::testing::monitoring::{FakeMonitoring, SECRET, monitoring_context, success};
-use crate::testing::{Subject, TestContext};
+use crate::testing::{Subject, TestContext, rejudged};
 
 struct World(FakeMonitoring, String);
 
@@ -41,7 +41,7 @@ impl World {
 }
 
 fn step(with: Value) -> Box<dyn Step> {
-    PrometheusQuery::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<PrometheusQuery>(with).unwrap()
 }
 
 #[async_trait]

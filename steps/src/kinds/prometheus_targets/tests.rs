@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::step_contract;
 use crate::testing::monitoring::{FakeMonitoring, SECRET, monitoring_context, success};
-use crate::testing::{Subject, TestContext};
+use crate::testing::{Subject, TestContext, rejudged};
 
 struct World(FakeMonitoring, String);
 
@@ -49,7 +49,7 @@ impl World {
 }
 
 fn step(with: Value) -> Box<dyn Step> {
-    PrometheusTargets::build(serde_json::from_value(with).unwrap()).unwrap()
+    rejudged::<PrometheusTargets>(with).unwrap()
 }
 
 #[async_trait]
@@ -143,17 +143,16 @@ async fn a_target_that_is_down_is_allowed_only_when_asked() {
 
 #[test]
 fn a_scrape_of_long_ago_does_not_count() {
-    let PrometheusTargets(params) = PrometheusTargets(
-        serde_json::from_value(json!({"job": "a", "min": 1, "fresh": "30s"})).unwrap(),
-    );
-    let all = [serde_json::from_value(target("a", "x", "up", "", LONG_AGO)).unwrap()];
-    let kind = PrometheusTargets(params);
-    let at = |second: i64| jiff::Timestamp::from_second(second).unwrap();
-    assert!(matches!(kind.judge(&all, at(31)), Look::Done(())));
-    match kind.judge(&all, at(33)) {
-        Look::NotYet(why) => assert!(why.contains("x was last scraped 32 s ago"), "{why}"),
-        Look::Done(()) => panic!("it is stale"),
-    }
+    let params: Params =
+        serde_json::from_value(json!({"job": "a", "min": 1, "fresh": "30s"})).unwrap();
+    let judged = |second: i64| {
+        let all = vec![serde_json::from_value(target("a", "x", "up", "", LONG_AGO)).unwrap()];
+        let seen = params.seen(all, Timestamp::from_second(second).unwrap());
+        params.judge(&seen).missing
+    };
+    assert_eq!(judged(31), None);
+    let why = judged(33).unwrap();
+    assert!(why.contains("x was last scraped 32 s ago"), "{why}");
 }
 
 #[test]

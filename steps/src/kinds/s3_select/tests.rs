@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clients::s3::fake::{Gateway, s3_context, stranger};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 const SQL: &str = "SELECT * FROM S3Object s WHERE s._2 = 'category_3'";
 const CONDITION: &str = "col._2 == 'category_3'";
@@ -21,7 +21,7 @@ fn with(other: Value) -> Value {
 }
 
 fn build(other: Value) -> Result<Box<dyn Step>, String> {
-    S3Select::build(serde_json::from_value(with(other)).map_err(|error| error.to_string())?)
+    rejudged::<S3Select>(with(other))
 }
 
 async fn run(other: Value) -> (Result<Output, StepError>, TestContext) {

@@ -7,7 +7,7 @@ use super::verdict::{judge, summary};
 use super::*;
 use crate::clients::trino::protocol::Stats;
 use crate::clients::trino::tests::{Coordinator, page};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 fn case(more: Value) -> Case {
     let mut case = json!({"name": "simple", "sql": "SELECT 1"});
@@ -182,7 +182,7 @@ async fn run(
     let test = TestContext::new("benchmark")
         .unwrap()
         .target(serde_json::from_value(target).unwrap());
-    let step = TrinoBenchmark::build(serde_json::from_value(with).unwrap()).unwrap();
+    let step = rejudged::<TrinoBenchmark>(with).unwrap();
     let outcome = step.run(&test.context).await;
     (coordinator, test, outcome)
 }

@@ -29,15 +29,11 @@ impl Pods {
         choose::check(Some(&self.selector), None)
     }
 
-    /// Marks the workers that are called active but have no ready pod.
+    /// The addresses of those that are ready.
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub(super) async fn without_the_gone(
-        &self,
-        cx: &StepContext,
-        nodes: &mut [Node],
-    ) -> Result<(), StepError> {
+    pub(super) async fn addresses(&self, cx: &StepContext) -> Result<BTreeSet<String>, StepError> {
         let kube = cx.clients.kube().await?;
         let choice = Choice {
             namespace: Some(&self.namespace),
@@ -45,19 +41,25 @@ impl Pods {
             name: None,
         };
         let found = choice.of(&kube, &Resource::pods()).await?;
-        let there: BTreeSet<&str> = found
+        Ok(found
             .iter()
             .filter(|pod| pods::is_ready(pod) && !pods::is_terminating(pod))
-            .map(|pod| object::text(pod, "/status/podIP"))
-            .collect();
-        for node in nodes.iter_mut() {
-            let address = reqwest::Url::parse(&node.uri).ok();
-            let host = address.as_ref().and_then(reqwest::Url::host_str);
-            let is_there = host.is_some_and(|host| there.contains(host));
-            if !node.coordinator && node.state == "active" && !is_there {
-                node.state = GONE.to_owned();
-            }
-        }
-        Ok(())
+            .map(|pod| object::text(pod, "/status/podIP").to_owned())
+            .collect())
     }
+}
+
+/// The nodes, with those workers marked that are called active but have none of these addresses.
+pub(super) fn without_the_gone(listed: &[Node], there: &BTreeSet<String>) -> Vec<Node> {
+    let mark = |node: &Node| {
+        let address = reqwest::Url::parse(&node.uri).ok();
+        let host = address.as_ref().and_then(reqwest::Url::host_str);
+        let is_there = host.is_some_and(|host| there.contains(host));
+        let mut node = node.clone();
+        if !node.coordinator && node.state == "active" && !is_there {
+            GONE.clone_into(&mut node.state);
+        }
+        node
+    };
+    listed.iter().map(mark).collect()
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clients::trino::protocol::NodeVersion;
 use crate::clients::trino::tests::{Coordinator, page};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
 fn server() -> ServerInfo {
     ServerInfo {
@@ -79,7 +79,7 @@ async fn run(coordinator: &Coordinator, with: Value) -> (TestContext, Result<Out
     let test = TestContext::new("ready")
         .unwrap()
         .target(serde_json::from_value(target).unwrap());
-    let step = TrinoInfo::build(serde_json::from_value(with).unwrap()).unwrap();
+    let step = rejudged::<TrinoInfo>(with).unwrap();
     let outcome = step.run(&test.context).await;
     (test, outcome)
 }
@@ -178,7 +178,7 @@ async fn a_worker_whose_pod_has_gone_is_none() {
             .target(serde_json::from_value(target).unwrap())
             .cluster(crate::clients::kube::fake::FakeServer::with(pods).kube());
         let with = json!({"within": "0s", "workers": {"min": 2, "pods": {"namespace": "shop", "selector": "app=trino"}}});
-        let step = TrinoInfo::build(serde_json::from_value(with).unwrap()).unwrap();
+        let step = rejudged::<TrinoInfo>(with).unwrap();
         let mut output = step.run(&test.context).await.unwrap();
         output.findings.remove(0)
     };

@@ -8,14 +8,18 @@ use super::verdict::judge;
 use super::*;
 use crate::clients::trino::protocol::{QueryTimes, Stats};
 use crate::clients::trino::tests::{Coordinator, page};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 
-fn params(more: Value) -> Params {
+fn with(more: Value) -> Value {
     let mut with = json!({"clients": 3, "queries": [{"name": "join", "sql": "SELECT 1"}]});
     for (name, value) in more.as_object().unwrap() {
         with[name] = value.clone();
     }
-    serde_json::from_value(with).unwrap()
+    with
+}
+
+fn params(more: Value) -> Params {
+    serde_json::from_value(with(more)).unwrap()
 }
 
 /// A query in execution from second `start` to `end`.
@@ -179,7 +183,7 @@ async fn run(coordinator: &Coordinator, more: Value) -> (TestContext, Result<Out
     let test = TestContext::new("load")
         .unwrap()
         .target(serde_json::from_value(target).unwrap());
-    let step = TrinoLoad::build(params(more)).unwrap();
+    let step = rejudged::<TrinoLoad>(with(more)).unwrap();
     let outcome = step.run(&test.context).await;
     (test, outcome)
 }

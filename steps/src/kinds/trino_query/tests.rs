@@ -6,14 +6,14 @@ use super::verdict::judge_distribution;
 use super::*;
 use crate::clients::trino::query::sql_tag;
 use crate::clients::trino::tests::{Coordinator, page};
-use crate::testing::TestContext;
+use crate::testing::{TestContext, rejudged};
 use flowctl_workflows::result::ErrorClass;
 use flowctl_workflows::result::Verdict;
 
 const INSERT: &str = "INSERT INTO t VALUES 1";
 
 fn build(with: Value) -> Result<Box<dyn Step>, String> {
-    TrinoQuery::build(serde_json::from_value(with).unwrap())
+    rejudged::<TrinoQuery>(with)
 }
 
 async fn context(coordinator: &Coordinator) -> TestContext {
