@@ -29,8 +29,8 @@ test: ## all tests that need no lab; no network beyond crates
 check: fmt clippy test crash-sample doc deny durable ## what CI checks before it starts the lab
 
 .PHONY: scale
-scale: build ## ten thousand steps in under 64 MB, with the release binary
-	FLOWCTL_TEST_BINARY=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl --test durability -- scale --test-threads 1 --nocapture
+scale: build ## ten thousand steps in under 64 MB, and a hundred thousand that are killed, with the release binary
+	FLOWCTL_SCALE_STEPS=100000 FLOWCTL_TEST_BINARY=$(abspath $(FLOWCTL)) $(CARGO) test --locked -p flowctl --test durability -- scale --test-threads 1 --nocapture
 
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1

@@ -54,6 +54,8 @@ pub enum Mutant {
     ForgetTries,
     /// A resume runs finished steps again.
     RerunFinished,
+    /// A resume of a run that was in its teardown runs again what was put back, although all had succeeded.
+    RerunPutBack,
     /// A resume does not take up an undo that was under way.
     ForgetUndo,
     /// Undos run in the order of the plan.

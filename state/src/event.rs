@@ -71,6 +71,9 @@ pub enum Event {
         /// Step ids named by `--only` of the resume; `None`: as the run was started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         only: Option<Vec<StepId>>,
+        /// The main steps had succeeded and stand; what is left of the teardown goes on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        teardown: bool,
     },
     /// The run goes on with the workflow as it is now. What is known of a step stays with its id; a step of a new id
     /// has not run. `RunResumed` follows.

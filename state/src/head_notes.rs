@@ -60,14 +60,6 @@ impl HeadNotes {
         }
     }
 
-    /// Forgets a run that is about to be removed on purpose, durably.
-    pub(crate) fn forget(&mut self, run: &RunId) -> Result<(), LogError> {
-        match self.heads.remove(run) {
-            Some(_) => self.write(),
-            None => Ok(()),
-        }
-    }
-
     /// Makes the note durable.
     pub(crate) fn write(&self) -> Result<(), LogError> {
         let mut text = String::new();

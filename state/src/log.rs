@@ -78,12 +78,6 @@ pub trait EventLog: Send + Sync {
     /// [`LogError::Conflict`] if there is such a run already.
     fn restore(&self, run: &RunId, records: Vec<Vec<u8>>) -> Result<(), LogError>;
 
-    /// Forgets a run, durably.
-    ///
-    /// # Errors
-    /// [`LogError::UnknownRun`], or what the store says.
-    fn remove(&self, run: &RunId) -> Result<(), LogError>;
-
     /// Adds events to the end of a run. Returns when they are durable.
     ///
     /// # Errors

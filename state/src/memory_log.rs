@@ -174,13 +174,6 @@ impl EventLog for MemoryLog {
         stored.insert(run.clone(), records);
         Ok(())
     }
-
-    fn remove(&self, run: &RunId) -> Result<(), LogError> {
-        let removed = lock(&self.stored).remove(run);
-        removed
-            .map(drop)
-            .ok_or_else(|| LogError::UnknownRun { run: run.clone() })
-    }
 }
 
 fn head(records: &[Vec<u8>]) -> Option<Head> {

@@ -351,8 +351,13 @@ impl RunState {
                 jobs,
                 reopened,
                 only,
+                teardown,
                 ..
             } => {
+                if *teardown && !matches!(self.phase, Phase::TearingDown { .. }) {
+                    let reason = "a run goes on with its teardown only when that was under way";
+                    return Err(self.illegal(envelope, reason.to_owned()));
+                }
                 for place in self.find_all(envelope, reopened)? {
                     self.steps[place].reopen();
                 }
@@ -366,7 +371,9 @@ impl RunState {
                 self.jobs = *jobs;
                 self.only
                     .clone_from(only.as_ref().unwrap_or(&self.only_at_start));
-                self.phase = Phase::Running;
+                if !teardown {
+                    self.phase = Phase::Running;
+                }
                 self.cancelled_by = None;
                 self.resumes += 1;
                 Ok(())

@@ -355,21 +355,6 @@ impl EventLog for SledLog {
             Ok(())
         })
     }
-
-    fn remove(&self, run: &RunId) -> Result<(), LogError> {
-        self.exclusively(|| {
-            self.head(run)?
-                .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
-            lock(&self.notes).forget(run)?;
-            let mut batch = sled::Batch::default();
-            for key in self.store.scan_prefix(keys::prefix(run)).keys() {
-                batch.remove(key.map_err(|error| from_sled("read", &self.path, error))?);
-            }
-            self.store(batch)?;
-            lock(&self.heads).insert(run.clone(), None);
-            Ok(())
-        })
-    }
 }
 
 /// Makes an empty store, whole or not at all: sled makes its files one after the other without waiting

@@ -24,6 +24,6 @@ pub(crate) fn check(
     let graph = graph::build(draft, problems);
     links::check(draft, kinds, problems);
     params::check_defaults(draft, problems);
-    let mentions = uses::check(draft, files, kinds, problems);
-    names::check(draft, &graph, &mentions, kinds, problems);
+    let held = uses::check(draft, files, kinds, problems);
+    names::check(draft, &graph, &held, kinds, problems);
 }

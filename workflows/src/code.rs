@@ -108,6 +108,8 @@ codes! {
     UNKNOWN_SECRET = "unknown_secret";
     /// A variable in a target file that is not set.
     UNSET_VARIABLE = "unset_variable";
+    /// A variable of the environment in a part of a target that is stored with every run.
+    STORED_VARIABLE = "stored_variable";
 }
 
 #[cfg(test)]

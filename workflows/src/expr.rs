@@ -7,7 +7,8 @@
 //!
 //! JSON has one kind of number, CEL several. An integer compares with a float by value (`2 == 2.0`); arithmetic
 //! between them needs `double(x)` or `int(x)`. A name that does not exist is an error, never `null` or `false`;
-//! ask with `has(x.y)` first where that is meant.
+//! ask with `has(x.y)` first where that is meant. What would be too much work, macros inside each other above all, is
+//! refused before it is begun.
 
 use cel::{Env, Program, Value as CelValue};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use crate::context::Context;
 use crate::reference::Reference;
 
+mod effort;
 mod evaluate;
 mod names;
 mod room;
@@ -97,6 +99,8 @@ impl Expression {
                 .compile(text)
                 .map_err(|errors| names::syntax_error(text, &errors))?;
             let references = names::references(&program, text)?;
+            let hopeless = effort::check(program.expression(), &Context::default());
+            hopeless.map_err(|message| SyntaxError { message, offset: 0 })?;
             Ok((program, references))
         });
         let (program, references) =
@@ -164,26 +168,30 @@ impl Expression {
             reason,
         };
         let executed = self.size.run(|| {
+            effort::check(self.program.expression(), context)?;
             let scope = evaluate::scope(context, &self.references, environment());
-            self.program.execute(&scope)
+            Ok(self.program.execute(&scope))
         });
-        executed.map_err(refused)?.map_err(|error| {
-            // CEL names the last part only; the whole name, and what is there instead, say more.
-            let missing = self
-                .references
-                .iter()
-                .filter(|reference| !reference.optional);
-            let missing = missing
-                .filter_map(|reference| context.lookup(&reference.path).err())
-                .next();
-            match missing.filter(|_| evaluate::is_missing_name(&error)) {
-                Some(missing) => EvaluationError::Missing {
-                    expression: self.text.clone(),
-                    missing,
-                },
-                None => refused(evaluate::reason(&error)),
-            }
-        })
+        executed
+            .and_then(|done| done)
+            .map_err(refused)?
+            .map_err(|error| {
+                // CEL names the last part only; the whole name, and what is there instead, say more.
+                let missing = self
+                    .references
+                    .iter()
+                    .filter(|reference| !reference.optional);
+                let missing = missing
+                    .filter_map(|reference| context.lookup(&reference.path).err())
+                    .next();
+                match missing.filter(|_| evaluate::is_missing_name(&error)) {
+                    Some(missing) => EvaluationError::Missing {
+                        expression: self.text.clone(),
+                        missing,
+                    },
+                    None => refused(evaluate::reason(&error)),
+                }
+            })
     }
 
     fn wrong_type(&self, value: &CelValue, expected: &'static str) -> EvaluationError {

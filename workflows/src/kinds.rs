@@ -16,6 +16,14 @@ pub const STEP_FORMAT: &str = "flowctl-step";
 /// The same where some of the parameters stand elsewhere.
 pub const STEP_PART_FORMAT: &str = "flowctl-step-part";
 
+/// `"format"` of a string, or of a list of them, in a kind's schema that is a CEL expression over the output of a step of
+/// its own. [`OUTPUT_OF`] says of which kind, [`OTHER_NAMES`] what else it sees.
+pub const EXPRESSION_FORMAT: &str = "flowctl-expression";
+/// Beside [`EXPRESSION_FORMAT`]: where in the parameters the kind is named, as JSON pointers; the first that is there counts.
+pub const OUTPUT_OF: &str = "flowctl-output-of";
+/// Beside [`EXPRESSION_FORMAT`]: the names that are there besides the output and its fields.
+pub const OTHER_NAMES: &str = "flowctl-other-names";
+
 /// The step kinds that a workflow may use.
 pub trait KindCatalog {
     /// The names of all kinds.

@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A target file. In every string `{{ flowctl.lab }}`, `{{ env.NAME }}` and `~/` are replaced when it is read.
+/// A target file. In every string `{{ flowctl.lab }}` and a leading `~/` are replaced when it is read; in `kubeconfig`,
+/// `ca_file` and under `secrets:` also `{{ env.NAME }}`. Everything else is stored with the plan of every run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {

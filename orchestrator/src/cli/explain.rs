@@ -170,11 +170,15 @@ fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(StepId, String)> {
         because,
         trusted,
         only,
+        teardown,
         ..
     } = &envelope.event
     else {
         return Vec::new();
     };
+    if *teardown {
+        return teardown_resumed(state, reopened, because);
+    }
     let said = state.steps().filter_map(|(step, record)| {
         let opened = reopened.iter().position(|other| *other == step.id);
         let why = opened.and_then(|at| because.get(at));
@@ -216,6 +220,50 @@ fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(StepId, String)> {
                 | StepState::Failed
                 | StepState::Cancelled
                 | StepState::Skipped(_),
+                None,
+            ) => return None,
+        };
+        Some((step.id.clone(), format!("the run was resumed: {text}")))
+    });
+    said.collect()
+}
+
+/// The same where all main steps had succeeded and only the rest of the teardown goes on.
+fn teardown_resumed(
+    state: &RunState,
+    reopened: &[StepId],
+    because: &[ReopenReason],
+) -> Vec<(StepId, String)> {
+    let said = state.steps().filter_map(|(step, record)| {
+        let opened = reopened.iter().position(|other| *other == step.id);
+        let why = opened.and_then(|at| because.get(at));
+        let text = match (&record.state, &record.undo, why) {
+            (_, _, Some(reason)) => reopen_reason(reason),
+            (_, UndoState::Running { .. }, None) => {
+                "putting back what it did was under way, and is taken up again".to_owned()
+            }
+            (StepState::Waiting, UndoState::Done { .. }, None) => {
+                "what it did was put back when all steps had succeeded, so it does not run again"
+                    .to_owned()
+            }
+            (StepState::Succeeded, _, None) => {
+                "it had succeeded, and only the teardown goes on, so it does not run again"
+                    .to_owned()
+            }
+            (StepState::Running { attempt, .. }, _, None) => {
+                format!(
+                    "attempt {attempt} was under way when its process ended, and is taken up again"
+                )
+            }
+            (StepState::Backoff { .. }, _, None) => {
+                "it still waits for its next attempt".to_owned()
+            }
+            (
+                StepState::Waiting
+                | StepState::Failed
+                | StepState::Cancelled
+                | StepState::Skipped(_),
+                _,
                 None,
             ) => return None,
         };

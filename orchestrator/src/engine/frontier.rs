@@ -102,6 +102,8 @@ impl Frontier {
                 }
                 UndoState::None | UndoState::Requested => {}
             }
+            let left = matches!(record.undo, UndoState::Failed { .. });
+            frontier.failed |= left && matches!(state.phase, Phase::TearingDown { .. });
         }
         if let Phase::TearingDown { outcome } = state.phase {
             frontier.undos = due_undos(state, outcome);
@@ -295,7 +297,7 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
             if !step.teardown && !matches!(state.phase, Phase::Running) {
                 Status::Ended {
                     outcome: Outcome::Succeeded,
-                    shut: false,
+                    shut: is_shut(step, record),
                 }
             } else {
                 Status::Waiting
@@ -330,9 +332,9 @@ fn status_of(state: &RunState, step: &PlanStep, record: &StepRecord) -> Status {
     }
 }
 
-/// Whether a step that has succeeded is a gate that shut.
+/// Whether a step that has succeeded is a gate that shut, also when its effect was taken back since.
 fn is_shut(step: &PlanStep, record: &StepRecord) -> bool {
-    let result = record.result.as_ref();
+    let result = record.came_to();
     shuts(step, result.map_or(&[], |result| &result.findings))
 }
 

@@ -20,5 +20,5 @@ pub use decide::{Conditions, decide};
 pub use frontier::Frontier;
 pub use input::Input;
 pub use pending::{pending_undos, to_undo};
-pub use resume::{Refusal, Resume, check_replacement, is_forced, resumed};
+pub use resume::{Refusal, Resume, check_replacement, is_forced, is_in_teardown, resumed};
 pub use todo::{Command, todo, todo_for};

@@ -1,5 +1,6 @@
 //! What a run that is no longer under way has left changed.
 
+use flowctl_state::event::RunOutcome;
 use flowctl_state::run_state::{Phase, RunState, StepRecord, UndoState};
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{PlanStep, Role};
@@ -18,16 +19,20 @@ pub fn pending_undos(state: &RunState) -> impl Iterator<Item = &PlanStep> {
 }
 
 /// What `flowctl undo` takes back: what is pending, and, in a run that was left in the middle, also what a step that
-/// has succeeded would put back if the run failed, since it will not go on. `named` steps are added whatever their
+/// has succeeded would put back if the run failed, since it will not go on – unless all had succeeded already. `named` steps are added whatever their
 /// `undo:` says, unless they never ran or were put back already.
 #[must_use]
 pub fn to_undo(state: &RunState, named: &[StepId]) -> Vec<StepId> {
     let over = matches!(state.phase, Phase::Finished { .. });
+    let succeeded = Phase::TearingDown {
+        outcome: RunOutcome::Succeeded,
+    };
+    let given_up = !over && state.phase != succeeded;
     let wanted = |step: &PlanStep, record: &StepRecord| {
         let asked = named.contains(&step.id);
         let done = matches!(record.undo, UndoState::Done { .. });
         let on = step.undo.as_ref().map(|undo| undo.on);
-        let left = !over && !step.teardown && on == Some(UndoWhen::Failure);
+        let left = given_up && !step.teardown && on == Some(UndoWhen::Failure);
         (asked || named.is_empty() && (left || pending(step, record, over))) && !done
     };
     state

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use flowctl_state::crash::{self, Mutant};
-use flowctl_state::event::{Event, ReopenReason};
-use flowctl_state::run_state::{RunState, StepRecord, StepState, UndoState};
+use flowctl_state::event::{Event, ReopenReason, RunOutcome};
+use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState, UndoState};
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{Plan, PlanStep};
 
@@ -96,11 +96,26 @@ pub fn check_replacement(
     Ok(())
 }
 
+/// Whether all main steps had succeeded and the run was left in its teardown: what was put back was put back because they
+/// had, so there is nothing to do but the rest of it. A step that an edited workflow has added is more.
+#[must_use]
+pub fn is_in_teardown(state: &RunState) -> bool {
+    let succeeded = Phase::TearingDown {
+        outcome: RunOutcome::Succeeded,
+    };
+    let new = |(step, record): (&PlanStep, &StepRecord)| {
+        let put_back = matches!(record.undo, UndoState::Done { .. });
+        !step.teardown && record.state == StepState::Waiting && !put_back
+    };
+    state.phase == succeeded && !state.steps().any(new) && !crash::is(Mutant::RerunPutBack)
+}
+
 /// Which steps run again whatever a probe of them would say, so that none is probed. With `only`, what they need is
-/// taken as done, so nothing is.
+/// taken as done, so nothing is; nor is what stands because only the teardown goes on.
 #[must_use]
 pub fn is_forced(dag: &Dag, state: &RunState, resume: &Resume) -> Vec<bool> {
-    let mut forced = vec![!resume.only.is_empty() || resume.trust; dag.len()];
+    let stands = is_in_teardown(state) && !resume.asks_for_more();
+    let mut forced = vec![stands || !resume.only.is_empty() || resume.trust; dag.len()];
     for (place, (step, record)) in state.steps().enumerate() {
         let built_on = step.needs.iter().any(|need| forced[need.step as usize]);
         forced[place] |= resume.named(step).is_some() || was_put_back(record) || built_on;
@@ -108,11 +123,15 @@ pub fn is_forced(dag: &Dag, state: &RunState, resume: &Resume) -> Vec<bool> {
     forced
 }
 
-/// The event that takes a run up again: what failed, was cancelled or was skipped is opened, what was asked for, what
+/// The event that takes a run up again: the rest of its teardown, if that is all that is left and no more was asked for.
+/// Otherwise what failed, was cancelled or was skipped is opened, what was asked for, what
 /// no longer holds or was put back, and what was built on one of these. What succeeded otherwise stays. `rechecked` are the events of
 /// the probes.
 #[must_use]
 pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume) -> Event {
+    if is_in_teardown(state) && !resume.asks_for_more() {
+        return rest_of_teardown(state, resume);
+    }
     let fallen: HashSet<u32> = rechecked
         .iter()
         .filter_map(|event| match event {
@@ -152,6 +171,26 @@ pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume
         because,
         trusted: resume.trust,
         only: only.then(|| resume.only.clone()),
+        teardown: false,
+    }
+}
+
+/// What of `finally:` did not succeed is tried again, as everywhere else; what did is not.
+fn rest_of_teardown(state: &RunState, resume: &Resume) -> Event {
+    let (mut reopened, mut because) = (Vec::new(), Vec::new());
+    for (step, record) in state.steps().filter(|(step, _)| step.teardown) {
+        if let Some(reason) = ended_badly(record) {
+            reopened.push(step.id.clone());
+            because.push(reason);
+        }
+    }
+    Event::RunResumed {
+        jobs: resume.jobs.unwrap_or(state.jobs),
+        reopened,
+        because,
+        trusted: resume.trust,
+        only: (!state.only.is_empty()).then(|| state.only.clone()),
+        teardown: true,
     }
 }
 
@@ -188,14 +227,21 @@ fn built_on(dag: &Dag, step: &PlanStep, again: &[bool]) -> Option<ReopenReason> 
 }
 
 fn unfinished(step: &PlanStep, record: &StepRecord) -> Option<ReopenReason> {
+    if record.state == StepState::Succeeded && crash::is(Mutant::RerunFinished) {
+        return Some(ReopenReason::Named);
+    }
+    ended_badly(record).or_else(|| teardown(step, record))
+}
+
+fn ended_badly(record: &StepRecord) -> Option<ReopenReason> {
     match &record.state {
         StepState::Failed => Some(ReopenReason::Failed),
         StepState::Cancelled => Some(ReopenReason::Cancelled),
         StepState::Skipped(_) => Some(ReopenReason::Skipped),
-        StepState::Succeeded if crash::is(Mutant::RerunFinished) => Some(ReopenReason::Named),
-        StepState::Succeeded => teardown(step, record),
-        StepState::Running { .. } | StepState::Backoff { .. } => teardown(step, record),
-        StepState::Waiting => None,
+        StepState::Succeeded
+        | StepState::Running { .. }
+        | StepState::Backoff { .. }
+        | StepState::Waiting => None,
     }
 }
 

@@ -35,7 +35,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::dag::Dag;
-use crate::engine::{Command, Frontier, Input, Resume, decide, is_forced, resumed, todo, todo_for};
+use crate::engine::{
+    Command, Frontier, Input, Resume, decide, is_forced, is_in_teardown, resumed, todo, todo_for,
+};
 use message::{Message, Request};
 
 pub(crate) use again::judge_again;
@@ -219,6 +221,7 @@ impl Executor {
             because: Vec::new(),
             trusted: true,
             only: (!state.only.is_empty()).then(|| state.only.clone()),
+            teardown: is_in_teardown(&state),
         }];
         opening.extend(then);
         let mut executor = Self::around(environment, state);

@@ -43,6 +43,7 @@ pub struct Params {
     #[schemars(length(min = 1))]
     pub metrics: Vec<Metric>,
     /// CEL over a sample's output: what must be the same for all samples, for example `fingerprint`.
+    #[schemars(extend("format" = "flowctl-expression", "flowctl-output-of" = ["/sample/uses"]))]
     pub equal: String,
     /// What is claimed.
     #[serde(default)]
@@ -132,8 +133,10 @@ pub struct ManipulationCheck {
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
     /// For `a`.
+    #[schemars(extend("format" = "flowctl-expression", "flowctl-output-of" = ["/manipulation_check/uses", "/sample/uses"], "flowctl-other-names" = ["before", "sample", "variant"]))]
     pub a: OneOrMore<String>,
     /// For `b`.
+    #[schemars(extend("format" = "flowctl-expression", "flowctl-output-of" = ["/manipulation_check/uses", "/sample/uses"], "flowctl-other-names" = ["before", "sample", "variant"]))]
     pub b: OneOrMore<String>,
 }
 
@@ -148,6 +151,7 @@ pub struct RestoreCheck {
     #[serde(default)]
     pub with: Value,
     /// CEL over its output: what must be afterwards as it was before the first change.
+    #[schemars(extend("format" = "flowctl-expression", "flowctl-output-of" = ["/restore_check/uses"]))]
     pub same: String,
 }
 
@@ -161,6 +165,7 @@ pub struct Metric {
     #[serde(default)]
     pub unit: String,
     /// CEL over a sample's output, for example `stats.physical_input_bytes`.
+    #[schemars(extend("format" = "flowctl-expression", "flowctl-output-of" = ["/sample/uses"]))]
     pub value: String,
 }
 

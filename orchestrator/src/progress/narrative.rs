@@ -74,6 +74,12 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
             );
             Told::new(Mood::Plain, '▸', envelope.run.as_str(), text)
         }
+        Event::RunResumed { teardown: true, .. } => Told::new(
+            Mood::Plain,
+            '▸',
+            envelope.run.as_str(),
+            "resumed: all steps had succeeded, and what is left of the teardown is done".to_owned(),
+        ),
         Event::RunResumed { reopened, .. } => {
             let done = state
                 .steps()

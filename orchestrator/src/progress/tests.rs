@@ -198,6 +198,7 @@ async fn what_a_resume_attaches_to_is_told_in_lines_too() {
             because: vec![],
             trusted: false,
             only: None,
+            teardown: false,
         },
     );
     scene.state.apply(&resumed).unwrap();

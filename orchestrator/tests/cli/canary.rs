@@ -4,92 +4,20 @@
 
 mod echo;
 mod forms;
+mod planted;
 mod search;
 
 use std::process::Stdio;
 
 use echo::Echo;
 use forms::Canary;
-use search::Scan;
+use planted::{TARGET, WORKFLOW};
+use search::{Scan, Socket};
 
 use crate::support::{Place, starts};
 
 /// No secret: what is searched for to see that the search finds.
 const MARKER: &str = "plainly-visible-marker";
-
-const WORKFLOW: &str = r#"
-objectives: [{id: "1", title: All}]
-criteria:
-  - {id: rows, objective: "1", text: "rows"}
-  - {id: logged, objective: "1", text: "logs"}
-  - {id: measured, objective: "1", text: "samples"}
-steps:
-  - id: printed
-    uses: shell
-    on_failure: continue
-    with:
-      run: |
-        cat said.txt; cat said.txt >&2
-        printf '%s' "$FROM_ENV" | base64; printf '%s' "$FROM_FILE" | od -An -tx1 | tr -d ' \n'; echo
-        printf 'not text: \377 %s\n' "$FROM_KUBE"; env
-        head -c 6 secret-file; head -c 300 secret-file | tail -c +7
-        cat said.txt | tr '\n' ' '
-      env: {FROM_ENV: {secret: FROM_ENV}, FROM_FILE: {secret: FROM_FILE}, FROM_KUBE: {secret: FROM_KUBE}}
-  - {id: json, uses: shell, on_failure: continue, with: {argv: [cat, said.json]}}
-  - {id: failed, uses: shell, on_failure: continue, with: {run: "tail -n 3 said.txt >&2; exit 3"}}
-  - id: passed_on
-    uses: shell
-    needs: [printed]
-    on_failure: continue
-    with:
-      argv: [sh, -c, "cat /proc/$$/cmdline /proc/$PPID/cmdline > seen-in-proc; cat", "{{ steps.printed.output.stdout }}"]
-      stdin: "{{ steps.printed.output.stderr }}"
-  - id: asked
-    uses: http.check
-    on_failure: continue
-    with: {url: "http://ADDRESS/echo?q=1", method: POST, headers: {Authorization: {secret: JWT}}, send: {secret: FROM_FILE}}
-  - id: asked_in_vain
-    uses: http.check
-    on_failure: continue
-    with: {url: "http://ADDRESS/refuse", status: [201], headers: {X-Api-Key: {secret: FROM_ENV}}}
-  - {id: rows, uses: trino.query, on_failure: continue, proves: [rows], with: {sql: "SELECT 1", rows: {min: 1}}}
-  - {id: sql_error, uses: trino.query, on_failure: continue, with: {sql: "SELECT refuse"}}
-  - {id: stored, uses: s3.put, on_failure: continue, with: {bucket: bucket, key: key, table: {rows: 2}}}
-  - {id: samples, uses: prometheus.query, on_failure: continue, proves: [measured], with: {query: up, some: {above: 5}}}
-  - {id: bad_query, uses: prometheus.query, on_failure: continue, with: {query: refuse, some: {above: 5}}}
-  - id: logs
-    uses: kube.logs
-    on_failure: continue
-    proves: [logged]
-    with: {namespace: n, selector: app=a, min_pods: 1, forbid: [MARKER]}
-  - {id: object, uses: kube.get, on_failure: continue, with: {kind: ConfigMap, namespace: n, name: c}}
-  - {id: forbidden, uses: kube.get, on_failure: continue, with: {kind: ConfigMap, namespace: n, name: refuse}}
-  - id: patched
-    uses: kube.patch
-    needs: [object]
-    on_failure: continue
-    with: {kind: ConfigMap, api_version: v1, namespace: n, name: plain, patch: {data: {other: x}}}
-  - id: blocked
-    uses: shell
-    needs: [printed, {step: failed, is: [failed]}]
-    with: {run: "cat said.txt; echo waiting; cat pipe"}
-"#;
-
-const TARGET: &str = "apiVersion: flowctl/v1
-kind: Target
-metadata: {name: t}
-kubernetes: {kubeconfig: kubeconfig, context: it, lease_namespace: n}
-trino: {url: 'http://ADDRESS', user: me, auth: {basic: {user: me, password: {secret: TRINO}}}}
-s3: {url: 'http://ADDRESS', region: r, access_key: {secret: S3_ACCESS}, secret_key: {secret: S3_SECRET}}
-prometheus: {url: 'http://ADDRESS', auth: {bearer: {token: {secret: JWT}}}}
-secrets:
-  FROM_FILE: {file: secret-file}
-  FROM_KUBE: {kubernetes: n/s/k}
-  TRINO: {env: TRINO_PASSWORD}
-  JWT: {file: jwt-file}
-  S3_ACCESS: {env: S3_ACCESS_KEY}
-  S3_SECRET: {env: S3_SECRET_KEY}
-";
 
 #[test]
 fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
@@ -202,6 +130,40 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
     for arguments in looks(false) {
         say(&mut scan, &arguments);
     }
+    // The same without flowctl at the other end, and who watches until it ends.
+    let socket = Socket::of(&place.state());
+    let hello = socket.ask("hello");
+    let run = search::body(&hello)["run"].as_str().unwrap().to_owned();
+    scan.take("socket, hello", &hello);
+    for path in [
+        "",
+        "/events",
+        "/export",
+        "/steps/printed/lines",
+        "/steps/blocked/lines",
+    ] {
+        scan.take(
+            &format!("socket, run{path}"),
+            &socket.ask(&format!("runs/{run}{path}")),
+        );
+    }
+    for path in ["runs", "ids", "runs/none-such/events"] {
+        scan.take(&format!("socket, {path}"), &socket.ask(path));
+    }
+    let stream = search::begun(socket.open(&format!("runs/{run}/watch")));
+    let watchers: Vec<_> = ["text", "jsonl"]
+        .into_iter()
+        .map(|form| {
+            let mut watcher = command(&["watch", "--output", form])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let stderr = search::drained(watcher.stderr.take().unwrap());
+            let stdout = search::begun(watcher.stdout.take().unwrap());
+            (form, watcher, stdout, stderr)
+        })
+        .collect();
     scan.take(
         "flowctl's own command line",
         &search::command_line(running.id()),
@@ -210,6 +172,21 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
     running.wait().unwrap();
     scan.take("run, standard output", &stdout.join().unwrap());
     scan.take("run, standard error", &stderr.join().unwrap());
+    scan.take("socket, watch", &stream.join().unwrap());
+    for (form, mut watcher, stdout, stderr) in watchers {
+        assert!(watcher.wait().unwrap().success());
+        scan.take(
+            &format!("watch as {form}, standard output"),
+            &stdout.join().unwrap(),
+        );
+        scan.take(
+            &format!("watch as {form}, standard error"),
+            &stderr.join().unwrap(),
+        );
+    }
+    for form in ["text", "jsonl", "json"] {
+        say(&mut scan, &["watch", "latest", "--output", form]);
+    }
 
     for arguments in looks(true) {
         say(&mut scan, &arguments);
@@ -232,6 +209,13 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
     for found in [
         "run, standard output",
         "run, standard error",
+        "socket, watch",
+        "socket, run/events",
+        "socket, run/export",
+        "socket, run/steps/blocked/lines",
+        "watch as text, standard output",
+        "watch as jsonl, standard output",
+        "[\"watch\", \"latest\", \"--output\", \"jsonl\"], standard output",
         "[\"logs\", \"latest\", \"printed\"], standard output",
         "[\"explain\", \"latest\"], standard output",
         "[\"status\"], standard output",
@@ -252,6 +236,9 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
     for asked in [
         "/echo",
         "/refuse",
+        "/redirect",
+        "/loop",
+        "/bucket/broken",
         "/v1/statement",
         "/bucket/key",
         "/api/v1/query",

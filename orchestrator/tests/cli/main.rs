@@ -15,6 +15,7 @@ mod gc;
 mod hard;
 mod language;
 mod lease;
+mod mounts;
 mod recover;
 mod rehearsal;
 mod rerun;

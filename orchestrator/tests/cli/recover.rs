@@ -1,5 +1,8 @@
 //! A process that was killed: what is said of its run, and how it is taken up again.
 
+use flowctl_steps::child::proc::Process;
+use serde_json::Value;
+
 use crate::support::{Place, starts};
 
 /// The second step does not end unless the file `go` exists.
@@ -173,5 +176,64 @@ fn a_changed_target_is_said_and_a_missing_one_refused() {
             .contains("has changed since the run started"),
         "{}",
         resumed.stderr()
+    );
+}
+
+#[test]
+fn a_program_that_threw_away_its_environment_is_ended_by_the_resume_that_finds_its_group() {
+    let place = Place::new();
+    place.workflow(
+        "w",
+        "steps:\n  - {id: a, uses: shell, with: {run: \"test -e go || { echo $$ > pid; exec env -i sleep 1000; }\"}}\n",
+    );
+    let written = |envelope: &Value| envelope["event"]["type"] == "step_checkpointed";
+    place.start(&["run", "w"], written).kill();
+    let pid = std::fs::read_to_string(place.path().join("pid")).unwrap();
+    let left = Process::of(pid.trim().parse().unwrap()).unwrap();
+    place.write("go", "");
+    let resumed = place.run(&["resume"]);
+    assert_eq!(resumed.code(), 0, "{}", resumed.transcript());
+    assert!(!left.lives(), "it lives on beside the run");
+}
+
+#[test]
+fn a_run_that_was_killed_in_its_teardown_after_all_had_succeeded_only_ends_that() {
+    let place = Place::new();
+    place.workflow(
+        "w",
+        "steps:
+  - id: change
+    uses: shell
+    with: {run: \"echo changed >> did\"}
+    undo: {on: always, with: {run: \"echo put back >> did\"}}
+finally:
+  - {id: tidy, uses: shell, with: {run: \"test -e go || exec sleep 60; echo tidy >> did\"}}
+",
+    );
+    place.start(&["run", "w"], starts("tidy")).kill();
+    place.write("go", "");
+    let resumed = place.run(&["resume"]);
+    assert_eq!(resumed.code(), 0, "{}", resumed.transcript());
+    assert!(
+        resumed
+            .stderr()
+            .contains("what is left of the teardown is done"),
+        "{}",
+        resumed.stderr()
+    );
+    assert_eq!(
+        std::fs::read_to_string(place.path().join("did")).unwrap(),
+        "changed\nput back\ntidy\n"
+    );
+    let story = place.run(&["explain", "latest", "change"]).stdout();
+    assert!(
+        story.contains("was put back when all steps had succeeded, so it does not run again"),
+        "{story}"
+    );
+    let more = place.run(&["resume", "--from", "change"]);
+    assert_eq!(more.code(), 0, "{}", more.transcript());
+    assert_eq!(
+        std::fs::read_to_string(place.path().join("did")).unwrap(),
+        "changed\nput back\ntidy\nchanged\nput back\ntidy\n"
     );
 }

@@ -1,10 +1,10 @@
 //! What a run comes to. A death costs no attempt, with three exceptions, which are flowctl's rules for a resume:
 //! what failed for good is tried anew, what was put back runs again with all that was built on it, and so does
-//! `finally:`.
+//! `finally:`. A run that died in its teardown after all had succeeded has none of the last two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowctl_state::event::{Envelope, Event};
+use flowctl_state::event::{Envelope, Event, RunOutcome};
 use flowctl_state::run_state::{Phase, RunState, StepRecord, StepState, UndoState};
 
 use crate::check::{Findings, Part};
@@ -23,6 +23,9 @@ impl Expected {
     /// What becomes of it when the process dies and the run goes on from `state`, or from nothing.
     pub(crate) fn after(mut self, shape: Shape, failing: u32, state: Option<&RunState>) -> Self {
         self.attempts = attempts(shape, failing, state);
+        if state.is_some_and(stands) {
+            return self;
+        }
         for step in shape.steps().iter().filter(|step| step.teardown) {
             let record = state.and_then(|state| state.record(step.id));
             if let Some(StepState::Running { attempt, .. }) = record.map(|record| &record.state) {
@@ -33,6 +36,12 @@ impl Expected {
     }
 }
 
+/// Whether all main steps had succeeded, so that only the teardown goes on.
+fn stands(state: &RunState) -> bool {
+    let outcome = RunOutcome::Succeeded;
+    state.phase == Phase::TearingDown { outcome }
+}
+
 fn attempts(shape: Shape, failing: u32, state: Option<&RunState>) -> BTreeMap<&'static str, u32> {
     let mut again: BTreeMap<&str, bool> = BTreeMap::new();
     let mut attempts = BTreeMap::new();
@@ -41,14 +50,19 @@ fn attempts(shape: Shape, failing: u32, state: Option<&RunState>) -> BTreeMap<&'
         let record = state
             .and_then(|state| state.record(step.id))
             .unwrap_or(&fresh);
-        let put_back = matches!(record.undo, UndoState::Running { .. })
-            || record.state == StepState::Waiting && matches!(record.undo, UndoState::Done { .. });
+        let stands = state.is_some_and(stands);
+        let put_back = !stands
+            && (matches!(record.undo, UndoState::Running { .. })
+                || record.state == StepState::Waiting
+                    && matches!(record.undo, UndoState::Done { .. }));
         let built_on = step.needs.iter().any(|need| again[need]);
         again.insert(step.id, put_back || built_on);
-        let reopened = put_back
-            || built_on
-            || step.teardown
-            || matches!(record.state, StepState::Failed | StepState::Waiting);
+        let open = matches!(record.state, StepState::Failed | StepState::Waiting);
+        let reopened = if stands {
+            step.teardown && open
+        } else {
+            put_back || built_on || step.teardown || open
+        };
         let more = if step.skipped {
             0
         } else if reopened {

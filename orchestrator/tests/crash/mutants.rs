@@ -45,6 +45,7 @@ const MUTANTS: &[Mutant] = &[
     at_effects(mutant("ForgetHandle", Shape::Undo, 0, Part::Same)),
     mutant("RenameEffect", Shape::Chain, 0, Part::Same),
     mutant("RerunFinished", Shape::Chain, 0, Part::Same),
+    mutant("RerunPutBack", Shape::PutBack, 0, Part::Same),
     mutant("ForgetTries", Shape::Undo, 0, Part::Same),
     mutant("ForgetUndo", Shape::Undo, 0, Part::Same),
     mutant("OneRetryTooMany", Shape::Undo, 0, Part::Same),

@@ -1,4 +1,5 @@
-//! Ten thousand steps, in three shapes: they run, they resume with one left, and they stay small.
+//! Ten thousand steps, in three shapes: they run, they resume with one left, and they stay small. And many more, killed
+//! on their way.
 
 use std::fmt::Write as _;
 
@@ -128,4 +129,79 @@ fn layers_of_ten_thousand() {
             .collect()
     };
     run_and_resume("layers", &workflow(|place| needs[place].clone()));
+}
+
+/// How many steps a run has that is killed; `make scale` asks for a hundred thousand.
+fn many() -> usize {
+    let asked = std::env::var("FLOWCTL_SCALE_STEPS").ok();
+    asked.map_or(STEPS, |steps| steps.parse().expect("a number of steps"))
+}
+
+/// The plan and the state of this many steps take more than those of [`STEPS`], in proportion.
+fn limit(steps: usize) -> u64 {
+    let code = if is_release() { 0 } else { 32 * MEGABYTE };
+    code + 48 * MEGABYTE + steps as u64 * 2_500
+}
+
+#[test]
+fn many_steps_are_killed_in_the_middle_and_each_runs_once() {
+    let steps = many();
+    let home = Home::new();
+    let mut text =
+        String::from("apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {name: large}\nsteps:\n");
+    for place in 0..steps {
+        let _ = write!(text, "  - {{id: s{place}, uses: noop");
+        // A hundred chains side by side.
+        if let Some(before) = place.checked_sub(100) {
+            let _ = write!(text, ", needs: [s{before}]");
+        }
+        text.push_str("}\n");
+    }
+    home.write("large.yaml", &text);
+    let mut stream = home.stream(&["run", "large.yaml"]);
+    let done = stream
+        .by_ref()
+        .filter(|envelope| envelope["event"]["type"] == "step_succeeded")
+        .take(steps / 3)
+        .count();
+    assert_eq!(done, steps / 3, "the run ended early");
+    let first = peak_memory(stream.child.id()).expect("it runs");
+    stream.kill();
+
+    let mut stream = home.stream(&["resume"]);
+    let (process, mut second, mut started) = (stream.child.id(), 0, 0);
+    for envelope in stream.by_ref() {
+        started += usize::from(envelope["event"]["type"] == "step_started");
+        if started % 1000 == 0 {
+            second = peak_memory(process).unwrap_or(second);
+        }
+    }
+    assert!(stream.child.wait().expect("it ends").success());
+    assert!(
+        started > 0 && started < steps * 2 / 3 + 1,
+        "{started} steps started after the kill"
+    );
+    let status: Value =
+        serde_json::from_str(&home.output(&["status", "latest", "--output", "json"]))
+            .expect("a status as JSON");
+    assert_eq!(status["state"], "succeeded");
+    let all = status["steps"].as_array().expect("steps");
+    assert_eq!(all.len(), steps);
+    assert!(
+        all.iter().all(|step| step["attempts"] == 1),
+        "a step ran twice"
+    );
+    home.output(&["state", "check"]);
+    println!(
+        "{steps} steps, killed: peaks of {} and {} MB",
+        first / MEGABYTE,
+        second / MEGABYTE
+    );
+    for peak in [first, second] {
+        assert!(
+            (1..limit(steps)).contains(&peak),
+            "a peak of {} MB",
+            peak / MEGABYTE
+        );
+    }
 }

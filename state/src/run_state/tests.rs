@@ -141,6 +141,7 @@ fn reopening_keeps_counting_attempts_but_not_tries() {
             because: vec![],
             trusted: false,
             only: None,
+            teardown: false,
         },
         start("a", 2),
     ])

@@ -107,6 +107,7 @@ fn every_event() -> Vec<Event> {
             because: Vec::new(),
             trusted: false,
             only: None,
+            teardown: false,
         },
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,
@@ -165,6 +166,18 @@ fn later_events() -> Vec<Event> {
             because: reasons.into_iter().map(|(_, reason)| reason).collect(),
             trusted: true,
             only: Some(vec![id("e")]),
+            teardown: false,
+        },
+        Event::TeardownStarted {
+            outcome: RunOutcome::Succeeded,
+        },
+        Event::RunResumed {
+            jobs: 8,
+            reopened: Vec::new(),
+            because: Vec::new(),
+            trusted: false,
+            only: None,
+            teardown: true,
         },
     ]
 }

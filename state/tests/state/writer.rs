@@ -36,9 +36,6 @@ impl EventLog for Slow {
     fn restore(&self, run: &RunId, records: Vec<Vec<u8>>) -> Result<(), LogError> {
         self.memory.restore(run, records)
     }
-    fn remove(&self, run: &RunId) -> Result<(), LogError> {
-        self.memory.remove(run)
-    }
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

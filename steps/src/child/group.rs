@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::leader::Leader;
 use super::orphans::{self, Known};
 use super::proc::{self, Process, STEP_MARK, Stat};
 
@@ -64,6 +65,13 @@ impl Group {
     /// The child itself, for its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// Who leads it, as long as that process lives.
+    #[must_use]
+    pub fn leader(&self) -> Option<Leader> {
+        self.child.id()?;
+        Leader::of(self.id)
     }
 
     /// Waits for the child itself; its descendants may live on.
@@ -136,17 +144,21 @@ impl Drop for Group {
     }
 }
 
-/// Ends what is left of earlier attempts, found by their mark.
-pub async fn end_marked(
+/// Ends what is left of earlier attempts, found by their mark and by the group that one of them wrote down.
+pub async fn end_left(
     wanted: impl Fn(&str) -> bool + Clone + Send + Sync + 'static,
+    leader: Option<Leader>,
     grace: Duration,
 ) -> Ended {
-    end_all(
-        move || proc::marked(STEP_MARK, wanted.clone()),
-        Signal::TERM,
-        grace,
-    )
-    .await
+    let members = leader.map(Leader::members);
+    let find = move || {
+        let mut found = proc::marked(STEP_MARK, wanted.clone());
+        found.extend(members.iter().flat_map(|members| members()));
+        found.sort_by_key(|stat| stat.process);
+        found.dedup();
+        found
+    };
+    end_all(find, Signal::TERM, grace).await
 }
 
 /// Ends whatever `find` finds, again and again, since what is found may start others meanwhile.

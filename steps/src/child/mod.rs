@@ -7,11 +7,13 @@ mod capture;
 mod conversation;
 pub mod environment;
 mod group;
+mod leader;
 pub mod orphans;
 pub mod proc;
 mod redaction;
 
 pub use capture::Capture;
 pub use conversation::{Conversation, Patience, converse};
-pub use group::{Ended, Group, end_all, end_marked};
+pub use group::{Ended, Group, end_all, end_left};
+pub use leader::Leader;
 pub use redaction::Redaction;

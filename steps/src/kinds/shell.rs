@@ -1,6 +1,9 @@
 //! `shell`: runs a program. Effect: whatever the program does. Not idempotent by itself: what a killed
-//! flowctl left running is found by `FLOWCTL_STEP` in its environment and ended before the program is
-//! started again. Permissions: those of the user who runs flowctl.
+//! flowctl left running is found and ended before the program is started again. It is found by `FLOWCTL_STEP` in its
+//! environment, and by its process group, which is written down with the start time of its leader. Not found is what has
+//! left both: a daemon with an empty environment and a session of its own, neither then nor when its step ends. Nor is,
+//! after a `kill -9` of flowctl, a group without the mark whose leader has ended, or that was in its first moments.
+//! Permissions: those of the user who runs flowctl.
 //!
 //! The child and all its descendants end with the step; a program that is to stay is a `process` step.
 
@@ -17,7 +20,7 @@ use tokio::process::Command;
 
 use crate::child::environment::{self, Variables};
 use crate::child::proc::STEP_MARK;
-use crate::child::{Capture, Conversation, Group, Patience, converse, end_marked};
+use crate::child::{Capture, Conversation, Group, Leader, Patience, converse, end_left};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
@@ -28,6 +31,10 @@ const STDOUT: usize = 64 << 10;
 const STDERR: usize = 4 << 10;
 /// How long descendants may go on printing after the child itself has ended.
 const AFTER_EXIT: Duration = Duration::from_secs(2);
+
+/// How long a program must have run before its group is written down. Most end sooner, and a record for each would cost
+/// as much as the step.
+const LASTING: Duration = Duration::from_millis(200);
 
 /// What to run.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -160,8 +167,10 @@ impl Step for Shell {
         };
         let input = self.params.stdin.as_deref().map(str::as_bytes);
         let keep = usize::try_from(self.params.output.keep).unwrap_or(usize::MAX);
-        let conversation = converse(&mut group, cx, input, keep, patience)
-            .await
+        let leader = group.leader();
+        let conversation = converse(&mut group, cx, input, keep, patience);
+        let conversation = while_written_down(conversation, cx, leader)
+            .await?
             .map_err(|error| {
                 StepError::new(
                     ErrorClass::Lost,
@@ -292,6 +301,30 @@ impl Shell {
     }
 }
 
+/// Lives through a program's life; if it lasts, the leader of its group is written down meanwhile.
+async fn while_written_down<T>(
+    life: impl Future<Output = T>,
+    cx: &StepContext,
+    leader: Option<Leader>,
+) -> Result<T, StepError> {
+    let written = async {
+        tokio::time::sleep(LASTING).await;
+        match leader.and_then(|leader| serde_json::to_value(leader).ok()) {
+            Some(handle) => cx.sink.checkpoint(handle).await,
+            None => Ok(()),
+        }
+    };
+    let mut life = std::pin::pin!(life);
+    tokio::select! {
+        biased;
+        over = &mut life => Ok(over),
+        written = written => {
+            written?;
+            Ok(life.await)
+        }
+    }
+}
+
 /// Ends what an earlier flowctl left of this attempt or of those before it.
 async fn end_leftovers(cx: &StepContext, grace: Duration) -> Result<(), StepError> {
     let (run, step, attempt) = (
@@ -300,7 +333,9 @@ async fn end_leftovers(cx: &StepContext, grace: Duration) -> Result<(), StepErro
         cx.attempt.attempt,
     );
     let ours = move |mark: &str| is_attempt_up_to(mark, run.as_str(), step.as_str(), attempt);
-    let ended = end_marked(ours, grace).await;
+    let handle = cx.handle.clone();
+    let leader = handle.and_then(|handle| serde_json::from_value(handle).ok());
+    let ended = end_left(ours, leader, grace).await;
     if ended.asked > 0 {
         cx.sink.progress(&format!(
             "ended {} processes that an earlier try had left running",

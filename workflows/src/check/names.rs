@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::graph::Graph;
 use super::scope::{Meaning, Scope, Site};
-use super::uses::{Mention, Role};
+use super::uses::{Held, Inner, Mention, Role};
 use crate::code;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expression, SyntaxError};
@@ -21,7 +21,7 @@ use crate::yaml::{Content, Node};
 pub(super) fn check(
     draft: &mut Draft,
     graph: &Graph,
-    mentions: &[Mention],
+    held: &Held,
     kinds: &dyn KindCatalog,
     problems: &mut Vec<Diagnostic>,
 ) {
@@ -39,9 +39,10 @@ pub(super) fn check(
         for (at, step) in draft.steps.iter().enumerate() {
             rewritten.extend(names.step(at, step).map(|items| (at, items)));
         }
-        for mention in mentions {
+        for mention in &held.mentions {
             names.file(&draft.steps[mention.step], mention);
         }
+        held.expressions.iter().for_each(|inner| names.inner(inner));
         names.answer(draft);
     }
     for (at, items) in rewritten {
@@ -89,6 +90,7 @@ impl Names<'_> {
             output: None,
             own_output: false,
             before_run: false,
+            only: None,
         };
         let before_run = Site {
             before_run: true,
@@ -290,6 +292,19 @@ impl Names<'_> {
         }
     }
 
+    /// An expression over the output of a step that the kind itself runs sees that, and not what is around the step.
+    fn inner(&mut self, inner: &Inner) {
+        let site = Site {
+            step: inner.step,
+            item: None,
+            output: inner.kind.as_deref(),
+            own_output: false,
+            before_run: false,
+            only: Some(&inner.names),
+        };
+        self.expression(&inner.text, &inner.place, site);
+    }
+
     fn file(&mut self, step: &DraftStep, mention: &Mention) {
         let text = mention.text.text();
         if !is_template(text) {
@@ -303,6 +318,7 @@ impl Names<'_> {
             output: None,
             own_output,
             before_run: false,
+            only: None,
         };
         let whole = Place {
             source: std::sync::Arc::clone(&mention.text),

@@ -25,6 +25,8 @@ pub(super) struct Site<'a> {
     pub(super) own_output: bool,
     /// Whether it must be known before the run: only parameters, the target and the item.
     pub(super) before_run: bool,
+    /// Nothing but the output and these names is there.
+    pub(super) only: Option<&'a [String]>,
 }
 
 /// What is wrong with a name.
@@ -74,6 +76,9 @@ impl<'a> Scope<'a> {
     pub(super) fn meaning(&mut self, reference: &Reference, site: Site<'_>) -> Meaning {
         let part = |at: usize| reference.path.get(at).map(String::as_str);
         let root = reference.root();
+        if let Some(names) = site.only {
+            return self.only(reference, names, site);
+        }
         if Some(root) == site.item {
             return Meaning::Good;
         }
@@ -119,6 +124,23 @@ impl<'a> Scope<'a> {
                 ),
                 None => self.unknown(reference, ROOTS),
             },
+        }
+    }
+
+    /// A name where nothing but an output and some names of its own is there.
+    fn only(&mut self, reference: &Reference, names: &[String], site: Site<'_>) -> Meaning {
+        let root = reference.root();
+        let Some(kind) = site.output else {
+            return Meaning::Good;
+        };
+        if names.iter().any(|name| name == root) {
+            return Meaning::Good;
+        }
+        let also: Vec<&str> = names.iter().map(String::as_str).chain(["output"]).collect();
+        match reference.path.get(1) {
+            Some(field) if root == "output" => self.field(reference, kind, field, &[]),
+            None if root == "output" => Meaning::Good,
+            _ => self.field(reference, kind, root, &also),
         }
     }
 

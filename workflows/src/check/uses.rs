@@ -1,4 +1,5 @@
-//! Uses of step kinds: the kind exists, its parameters fit, and the files that they mention are there.
+//! Uses of step kinds: the kind exists, its parameters fit, and the files that they mention are there. The expressions
+//! in them are collected for the check of names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, suggest};
-use crate::kinds::{FILE_FORMAT, FOLDER_FORMAT, KindCatalog, STEP_FORMAT, STEP_PART_FORMAT};
+use crate::kinds::{EXPRESSION_FORMAT, KindCatalog, OTHER_NAMES, OUTPUT_OF};
 use crate::load::{Draft, DraftStep, Files, Shape, Subject};
 use crate::model::UndoSpec;
 use crate::place::{Place, SourceText};
@@ -15,6 +16,10 @@ use crate::policy::UndoWhen;
 use crate::source::{folder_of, normalize};
 use crate::template::is_template;
 use crate::yaml::Node;
+
+mod places;
+
+use places::{Format, find_paths, visit};
 
 /// A file that a step mentions, whose templates are rendered for that step.
 pub(super) struct Mention {
@@ -26,6 +31,26 @@ pub(super) struct Mention {
     pub(super) role: Role,
     /// The file.
     pub(super) text: Arc<SourceText>,
+}
+
+/// An expression among the parameters of a kind, over the output of a step that the kind itself runs.
+pub(super) struct Inner {
+    /// The step, by index.
+    pub(super) step: usize,
+    /// Where it stands.
+    pub(super) place: Place,
+    pub(super) text: String,
+    /// Whose output it sees, if that is known.
+    pub(super) kind: Option<String>,
+    /// What it sees besides.
+    pub(super) names: Vec<String>,
+}
+
+/// What uses of kinds hold that must be checked further.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) mentions: Vec<Mention>,
+    pub(super) expressions: Vec<Inner>,
 }
 
 /// Which use of a kind in a step.
@@ -59,13 +84,13 @@ pub(super) fn check(
     files: &mut Files<'_>,
     kinds: &dyn KindCatalog,
     problems: &mut Vec<Diagnostic>,
-) -> Vec<Mention> {
+) -> Held {
     let mut uses = Uses {
         files,
         kinds,
         problems,
         known: HashMap::new(),
-        mentions: Vec::new(),
+        held: Held::default(),
     };
     for (at, step) in draft.steps.iter_mut().enumerate() {
         let mut with = std::mem::take(&mut step.spec.with);
@@ -86,7 +111,7 @@ pub(super) fn check(
             step.spec.undo = (on != UndoWhen::Never).then(|| undo.into());
         }
     }
-    uses.mentions
+    uses.held
 }
 
 struct Uses<'a, 'f> {
@@ -94,7 +119,7 @@ struct Uses<'a, 'f> {
     kinds: &'a dyn KindCatalog,
     problems: &'a mut Vec<Diagnostic>,
     known: HashMap<String, Option<Arc<Kind>>>,
-    mentions: Vec<Mention>,
+    held: Held,
 }
 
 impl Uses<'_, '_> {
@@ -145,15 +170,8 @@ impl Uses<'_, '_> {
                 .map(|flaw| flaw.diagnostic)
                 .filter(|diagnostic| !is_elsewhere(diagnostic)),
         );
-        let mut paths = Vec::new();
-        find_paths(
-            &kind.schema,
-            &kind.schema,
-            with,
-            &mut Vec::new(),
-            &mut paths,
-        );
-        for (path, format) in paths {
+        self.expressions(at, step, &kind, with, given.unwrap_or(named));
+        for (path, format) in find_paths(&kind.schema, with) {
             let place = given
                 .map_or(named.spot, |given| {
                     given.follow(path.iter().map(String::as_str)).spot
@@ -175,6 +193,39 @@ impl Uses<'_, '_> {
                 *text = normal;
             }
         }
+    }
+
+    /// Collects the expressions among the parameters. One that a template makes is not known before the run.
+    fn expressions(&mut self, at: usize, step: &DraftStep, kind: &Kind, with: &Value, node: &Node) {
+        visit(&kind.schema, with, &mut |schema, value, path| {
+            if schema.get("format").and_then(Value::as_str) != Some(EXPRESSION_FORMAT) {
+                return;
+            }
+            let texts = |key: &str| {
+                let texts = schema
+                    .get(key)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten();
+                texts.filter_map(Value::as_str)
+            };
+            let kind = texts(OUTPUT_OF).find_map(|pointer| with.pointer(pointer)?.as_str());
+            let several = value.as_array().into_iter().flatten().enumerate();
+            let several = several.map(|(number, text)| (text, Some(number.to_string())));
+            for (text, number) in several.chain([(value, None)]) {
+                let Some(text) = text.as_str().filter(|text| !is_template(text)) else {
+                    continue;
+                };
+                let path = path.iter().chain(&number).map(String::as_str);
+                self.held.expressions.push(Inner {
+                    step: at,
+                    place: node.follow(path).spot.place(&step.source),
+                    text: text.to_owned(),
+                    kind: kind.filter(|kind| !is_template(kind)).map(str::to_owned),
+                    names: texts(OTHER_NAMES).map(str::to_owned).collect(),
+                });
+            }
+        });
     }
 
     /// A use of a step kind inside the parameters of another.
@@ -293,7 +344,7 @@ impl Uses<'_, '_> {
         };
         for path in paths {
             match self.files.read(&path, Some(place)) {
-                Ok(text) => self.mentions.push(Mention {
+                Ok(text) => self.held.mentions.push(Mention {
                     step,
                     place: place.clone(),
                     role,
@@ -306,15 +357,6 @@ impl Uses<'_, '_> {
     }
 }
 
-/// What stands at a place of the parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    File,
-    Folder,
-    Step,
-    StepPart,
-}
-
 /// A use of a step kind as it stands in a file.
 #[derive(Clone, Copy)]
 struct Given<'a> {
@@ -323,79 +365,4 @@ struct Given<'a> {
     named: &'a Node,
     /// Its parameters, if it has any.
     given: Option<&'a Node>,
-}
-
-/// The strings in `value` that the schema calls paths, and the objects that it calls uses of step kinds.
-fn find_paths(
-    root: &Value,
-    schema: &Value,
-    value: &Value,
-    path: &mut Vec<String>,
-    found: &mut Vec<(Vec<String>, Format)>,
-) {
-    if let Some(target) = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|target| root.pointer(target.trim_start_matches('#')))
-    {
-        find_paths(root, target, value, path, found);
-    }
-    for keyword in ["anyOf", "oneOf", "allOf"] {
-        for branch in schema
-            .get(keyword)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            find_paths(root, branch, value, path, found);
-        }
-    }
-    match value {
-        Value::String(_) => {
-            let format = match schema.get("format").and_then(Value::as_str) {
-                Some(FILE_FORMAT) => Format::File,
-                Some(FOLDER_FORMAT) => Format::Folder,
-                _ => return,
-            };
-            if !found.iter().any(|(known, _)| known == path) {
-                found.push((path.clone(), format));
-            }
-        }
-        Value::Array(items) => {
-            let Some(schema) = schema.get("items") else {
-                return;
-            };
-            for (index, item) in items.iter().enumerate() {
-                path.push(index.to_string());
-                find_paths(root, schema, item, path, found);
-                path.pop();
-            }
-        }
-        Value::Object(fields) => {
-            let format = match schema.get("format").and_then(Value::as_str) {
-                Some(STEP_FORMAT) => Some(Format::Step),
-                Some(STEP_PART_FORMAT) => Some(Format::StepPart),
-                _ => None,
-            };
-            if let Some(format) = format {
-                match found.iter_mut().find(|(known, _)| known == path) {
-                    // The place says more than what it refers to.
-                    Some((_, known)) if format == Format::StepPart => *known = format,
-                    Some(_) => {}
-                    None => found.push((path.clone(), format)),
-                }
-            }
-            for (key, field) in fields {
-                let schema = schema
-                    .get("properties")
-                    .and_then(|properties| properties.get(key))
-                    .or_else(|| schema.get("additionalProperties"));
-                let Some(schema) = schema else { continue };
-                path.push(key.clone());
-                find_paths(root, schema, field, path, found);
-                path.pop();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn constant(index: &IdedExpr) -> Option<String> {
+pub(super) fn constant(index: &IdedExpr) -> Option<String> {
     match &index.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
         Expr::Literal(LiteralValue::Int(number)) => Some(number.inner().to_string()),

@@ -26,7 +26,7 @@ pub struct Lookup<'a> {
     pub lab: Option<String>,
     /// What a leading `~/` stands for.
     pub home: Option<String>,
-    /// `{{ env.NAME }}`.
+    /// `{{ env.NAME }}`, where a variable may stand.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -96,7 +96,7 @@ fn read(
         lookup,
         problems,
     };
-    let value = reader.expand(&node);
+    let value = reader.expand(&node, &mut Vec::new());
     // What cannot be read was reported by the schema.
     let target: Target = serde_json::from_value(value.clone()).ok()?;
     reader.check(&target, &node);
@@ -119,6 +119,16 @@ fn view(mut value: Value) -> Value {
     value
 }
 
+/// Whether what stands at this place is stored with the plan of every run, so that a variable of the environment, which
+/// may well be a secret, has no place in it. A path, and where a secret comes from, is no secret itself.
+fn is_stored(at: &[&str]) -> bool {
+    match at {
+        ["params", ..] => true,
+        ["secrets", ..] | ["kubernetes", "kubeconfig"] | [_, "ca_file"] => false,
+        _ => true,
+    }
+}
+
 struct Reader<'a> {
     text: &'a Arc<SourceText>,
     lookup: &'a Lookup<'a>,
@@ -126,24 +136,28 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn expand(&mut self, node: &Node) -> Value {
+    /// `at`: the keys that lead here.
+    fn expand<'n>(&mut self, node: &'n Node, at: &mut Vec<&'n str>) -> Value {
         use crate::yaml::Content;
         match &node.content {
-            Content::String(text) => self.expand_text(text, node),
+            Content::String(text) => self.expand_text(text, node, is_stored(at)),
             Content::List(items) => {
-                Value::Array(items.iter().map(|item| self.expand(item)).collect())
+                Value::Array(items.iter().map(|item| self.expand(item, at)).collect())
             }
             Content::Map(entries) => {
-                let fields = entries
-                    .iter()
-                    .map(|entry| (entry.key.to_string(), self.expand(&entry.value)));
+                let fields = entries.iter().map(|entry| {
+                    at.push(&entry.key);
+                    let value = self.expand(&entry.value, at);
+                    at.pop();
+                    (entry.key.to_string(), value)
+                });
                 Value::Object(fields.collect::<Map<_, _>>())
             }
             Content::Null | Content::Bool(_) | Content::Number(_) => node.to_json(),
         }
     }
 
-    fn expand_text(&mut self, text: &str, node: &Node) -> Value {
+    fn expand_text(&mut self, text: &str, node: &Node, stored: bool) -> Value {
         let place = node.spot.place(self.text);
         let rendered = if is_template(text) {
             let template = match Template::compile(text) {
@@ -168,6 +182,16 @@ impl Reader<'_> {
                         Diagnostic::new(code::UNSET_VARIABLE, "the lab's directory is not known")
                             .help("set FLOWCTL_LAB")
                     }
+                    ("env", _) if stored => Diagnostic::new(
+                        code::STORED_VARIABLE,
+                        format!(
+                            "`{reference}` may be a secret, and this is stored with the plan of every run"
+                        ),
+                    )
+                    .help(
+                        "for a secret write `NAME: {env: VARIABLE}` under `secrets:`, and `{secret: NAME}` where it is \
+                         needed; write anything else into the target",
+                    ),
                     ("env", _) if !name.is_empty() => match (self.lookup.env)(name) {
                         Some(value) => {
                             env.insert(name.to_owned(), Value::String(value));

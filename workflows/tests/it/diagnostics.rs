@@ -189,6 +189,7 @@ const ELSEWHERE: &[&str] = &[
     code::ENDPOINT,
     code::UNKNOWN_SECRET,
     code::UNSET_VARIABLE,
+    code::STORED_VARIABLE,
 ];
 
 fn diagnostics(case: &Case) -> (&'static str, Vec<Diagnostic>) {

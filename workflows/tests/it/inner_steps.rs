@@ -27,6 +27,12 @@ impl KindCatalog for WithCompare {
                 "sample": {"$ref": "#/$defs/Use", "format": "flowctl-step-part"},
                 "change": {"anyOf": [{"$ref": "#/$defs/Use"}, {"type": "null"}]},
                 "settle": {"type": "array", "items": {"$ref": "#/$defs/Use"}},
+                "equal": {"type": "string", "format": "flowctl-expression", "flowctl-output-of": ["/sample/uses"]},
+                "expect": {
+                    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                    "format": "flowctl-expression", "flowctl-output-of": ["/change/uses", "/sample/uses"],
+                    "flowctl-other-names": ["before"],
+                },
             },
             "$defs": {"Use": {
                 "type": "object", "format": "flowctl-step", "required": ["uses"], "additionalProperties": false,
@@ -38,6 +44,10 @@ impl KindCatalog for WithCompare {
 
     fn measures(&self, _: &str) -> bool {
         true
+    }
+
+    fn output_schema(&self, kind: &str) -> Option<Arc<Value>> {
+        Kinds.output_schema(kind)
     }
 
     fn undone(&self, kind: &str) -> UndoWhen {
@@ -88,6 +98,42 @@ fn mistakes_in_inner_steps_are_shown_at_their_place() {
         assert!(codes.contains(&expected), "{expected:?} not in {codes:?}");
     }
     assert_eq!(codes.len(), 4, "{codes:?}");
+}
+
+#[test]
+fn expressions_over_the_output_of_an_inner_step_are_checked() {
+    let step = |rest: &str| {
+        format!(
+            "  - {{id: a, uses: compare, with: {{sample: {{uses: query, with: {{sql: x}}}}, {rest}}}}}\n"
+        )
+    };
+    for good in [
+        "equal: 'rows[0]'",
+        "equal: output.columns",
+        "equal: '{{ params.not_known_here }}'",
+        "expect: [before.rows == rows, 'size(columns) > 1']",
+        "change: {uses: check, with: {url: x}}, expect: what_it_gives == 1",
+    ] {
+        let step = step(good).replace("params.not_known_here", "run.id");
+        let loaded = load_with(&step);
+        assert!(
+            loaded.is_ok(),
+            "{good}: {:?}",
+            summary(&loaded.unwrap_err())
+        );
+    }
+    for (bad, code) in [
+        ("equal: 'rows[0'", "bad_expression"),
+        ("equal: rowz", "unknown_name"),
+        ("equal: output.rowz", "unknown_name"),
+        ("equal: before.rows", "unknown_name"),
+        ("equal: run.id", "unknown_name"),
+        ("expect: 'rows ==='", "bad_expression"),
+        ("expect: [before == rows, rowz]", "unknown_name"),
+    ] {
+        let found = summary(&load_with(&step(bad)).unwrap_err());
+        assert_eq!(found, [(code.to_owned(), 2)], "{bad}");
+    }
 }
 
 #[test]

@@ -25,9 +25,9 @@ apiVersion: flowctl/v1
 kind: Target
 metadata: {name: lab}
 kubernetes: {kubeconfig: '{{ flowctl.lab }}/kubeconfig', context: lab}
-trino: {service: 'data-platform/trino:8080', direct: true, user: '{{ env.USER_NAME }}', auth: {basic: {user: u, password: {secret: trino}}}}
+trino: {service: 'data-platform/trino:8080', direct: true, user: ann, auth: {basic: {user: u, password: {secret: trino}}}}
 s3: {url: http://127.0.0.1:7480, access_key: {secret: key}, secret_key: {secret: key}}
-prometheus: {url: https://p.example, ca_file: ~/ca.pem, auth: {bearer: {token: {secret: trino}}}}
+prometheus: {url: https://p.example, ca_file: '~/{{ env.USER_NAME }}.pem', auth: {bearer: {token: {secret: trino}}}}
 secrets:
   trino: {file: ~/token}
   key: {env: S3_KEY}
@@ -45,7 +45,7 @@ fn a_target_is_expanded_and_its_view_has_no_secrets() {
     assert_eq!(target.trino.as_ref().unwrap().user, "ann");
     assert_eq!(
         target.prometheus.as_ref().unwrap().ca_file.as_deref(),
-        Some("/home/ann/ca.pem")
+        Some("/home/ann/ann.pem")
     );
     assert_eq!(
         (&target.params["rows"], &target.params["path"]),
@@ -102,6 +102,39 @@ params: {x: '{{ params.y }}'}
             .iter()
             .any(|(code, _)| code::ENDPOINT.ends_with(code.as_str()))
     );
+}
+
+#[test]
+fn a_variable_has_no_place_in_what_is_stored_with_every_run() {
+    let variable = "{{ env.USER_NAME }}";
+    for (line, changed) in [
+        ("user: ann", format!("user: '{variable}'")),
+        (
+            "url: http://127.0.0.1:7480",
+            format!("url: 'http://s3/{variable}'"),
+        ),
+        ("context: lab", format!("context: '{variable}'")),
+        ("rows: 5", format!("ca_file: ['{variable}']")),
+        (
+            "metadata: {name: lab}",
+            format!("metadata: {{name: lab, title: '{variable}'}}"),
+        ),
+    ] {
+        let text = GOOD.replace(line, &changed);
+        assert_ne!(text, GOOD, "{line}");
+        let problems = read(&text).unwrap_err();
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(
+            codes,
+            [code::STORED_VARIABLE],
+            "{changed}: {}",
+            rendered(&problems)
+        );
+        assert!(rendered(&problems).contains("under `secrets:`"));
+    }
+    let sources = GOOD.replace("~/token", "'~/{{ env.USER_NAME }}'");
+    let file = read(&sources).unwrap_or_else(|problems| panic!("{}", rendered(&problems)));
+    assert!(format!("{:?}", file.target.secrets).contains("/home/ann/ann"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use flowctl_state::event::Event;
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{PlanStep, UndoPlan};
 use flowctl_workflows::policy::UndoWhen;
-use flowctl_workflows::result::ErrorClass;
+use flowctl_workflows::result::{ErrorClass, Verdict};
 
 use super::simulation::{Simulation, failure, plan, step};
 use crate::engine::{Command, Input, Resume, pending_undos, to_undo};
@@ -130,6 +130,120 @@ fn what_waits_in_finally_when_the_time_is_used_up_does_not_begin() {
         ]
     );
     assert_eq!(pending(&waiting), ["a"]);
+}
+
+/// All succeeded; `b` is put back, `a` is about to be, and `tidy` waits for both.
+fn succeeded() -> Simulation {
+    let mut tidy = step("tidy", &[]);
+    tidy.teardown = true;
+    let mut shut = undoable("b", &[0], UndoWhen::Always);
+    shut.gate = true;
+    let mut after = step("after", &[1]);
+    after.teardown = true;
+    let steps = vec![
+        undoable("a", &[], UndoWhen::Always),
+        shut,
+        undoable("c", &[], UndoWhen::Failure),
+        tidy,
+        after,
+    ];
+    let mut s = Simulation::new(plan(steps), 8, &[]);
+    s.input(Input::Proceed);
+    s.succeed("c");
+    s.succeed("a");
+    s.succeed_with("b", Verdict::Fail);
+    undone(&mut s, "b");
+    s.trace.clear();
+    s
+}
+
+#[test]
+fn a_run_that_was_left_in_its_teardown_after_all_had_succeeded_only_ends_it() {
+    let mut s = succeeded();
+    s.resume(&Resume::default());
+    assert_eq!(
+        s.trace,
+        ["resume 0"],
+        "what was put back does not run again"
+    );
+    undone(&mut s, "a");
+    s.trace.clear();
+    s.resume(&Resume::default());
+    s.succeed("tidy");
+    assert_eq!(
+        s.trace,
+        [
+            "resume 1",
+            "skip after gate b",
+            "done tidy",
+            "finish Succeeded"
+        ],
+        "an attempt that was under way is taken up, and a gate that shut stays so"
+    );
+}
+
+#[test]
+fn who_cancels_a_teardown_that_was_taken_up_gets_its_end_and_not_another_outcome() {
+    let mut s = succeeded();
+    s.resume(&Resume::default());
+    s.trace.clear();
+    s.input(Input::Cancel { by: "ada".into() });
+    undone(&mut s, "a");
+    s.succeed("tidy");
+    assert_eq!(s.trace[..2], ["cancel by ada", "undone a"]);
+    assert_eq!(s.trace.last().unwrap(), "finish Succeeded", "{:?}", s.trace);
+}
+
+#[test]
+fn what_of_a_teardown_has_ended_badly_is_tried_again_and_what_ended_well_is_not() {
+    let mut second = step("second", &[]);
+    second.teardown = true;
+    let mut steps = succeeded().state.plan.steps.clone();
+    steps.push(second);
+    let mut s = Simulation::new(plan(steps), 8, &[]);
+    s.input(Input::Proceed);
+    s.succeed("c");
+    s.succeed("a");
+    s.succeed("b");
+    undone(&mut s, "b");
+    undone(&mut s, "a");
+    s.fail("tidy", ErrorClass::Permanent);
+    s.succeed("after");
+    s.trace.clear();
+    s.resume(&Resume::default());
+    assert_eq!(s.trace, ["resume 1", "start tidy 2"]);
+}
+
+#[test]
+fn an_undo_that_failed_is_not_forgotten_by_the_resume_of_a_teardown() {
+    let mut s = succeeded();
+    fails(&mut s, "a", ErrorClass::Permanent);
+    s.resume(&Resume::default());
+    s.succeed("tidy");
+    assert_eq!(s.trace.last().unwrap(), "finish Failed", "{:?}", s.trace);
+    assert_eq!(pending(&s), ["a"]);
+}
+
+#[test]
+fn who_asks_for_more_than_the_rest_of_a_teardown_gets_it() {
+    let from = Resume {
+        from: vec![id("b")],
+        ..Resume::default()
+    };
+    let mut s = succeeded();
+    s.resume(&from);
+    undone(&mut s, "a");
+    assert_eq!(
+        s.trace,
+        ["resume 0", "undone a", "start a 2"],
+        "{:?}",
+        s.trace
+    );
+    assert_eq!(
+        to_undo(&succeeded().state, &[]),
+        [id("a")],
+        "`c` is not given up"
+    );
 }
 
 /// What `failed` is in the middle of, taken up: `b` is about to be put back.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use super::forms::{Canary, said};
 struct World {
     said: String,
     plain: String,
+    /// Every secret as a parameter of an address.
+    query: String,
     secret: String,
     asked: Mutex<Vec<String>>,
 }
@@ -37,6 +40,11 @@ impl Echo {
                 .map(|canary| canary.value.as_str())
                 .collect::<Vec<_>>()
                 .join(" "),
+            query: canaries
+                .iter()
+                .map(|canary| format!("token={}", canary.percent()))
+                .collect::<Vec<_>>()
+                .join("&"),
             secret: in_cluster.value.clone(),
             asked: Mutex::default(),
         });
@@ -93,6 +101,12 @@ async fn answer(
             with.insert(name, value.clone());
         }
     }
+    let plain = world.plain.as_bytes();
+    with.insert("x-said", HeaderValue::from_bytes(plain).unwrap());
+    if status == 302 {
+        let to = format!("/loop?{}", world.query);
+        with.insert(LOCATION, HeaderValue::from_str(&to).unwrap());
+    }
     (StatusCode::from_u16(status).unwrap(), with, text)
 }
 
@@ -101,6 +115,12 @@ impl World {
         let said = format!("{} {asked} {}", self.said, uri);
         let refuses = uri.to_string().contains("refuse") || body.contains("refuse");
         let json = |status: u16, value: Value| (status, value.to_string());
+        if uri.path() == "/redirect" || uri.path() == "/loop" {
+            return (302, said);
+        }
+        if uri.path().ends_with("broken") || body.contains("broken") {
+            return (500, format!("<html>{said}</html>"));
+        }
         match uri.path() {
             "/v1/info" => json(
                 200,
@@ -120,7 +140,7 @@ impl World {
             path if path.starts_with("/bucket/") => (
                 403,
                 format!(
-                    "<Error><Code>AccessDenied</Code><Message><![CDATA[{said}]]></Message></Error>"
+                    "<Error><Code>AccessDenied</Code><RequestId><![CDATA[{said}]]></RequestId><Message><![CDATA[{said}]]></Message></Error>"
                 ),
             ),
             "/api/v1/query" if refuses => json(
@@ -129,7 +149,7 @@ impl World {
             ),
             "/api/v1/query" => json(
                 200,
-                json!({"status": "success", "data": {"resultType": "vector",
+                json!({"status": "success", "warnings": [said], "infos": [said], "data": {"resultType": "vector",
                 "result": [{"metric": {"__name__": "up", "job": said}, "value": [1, "1"]}]}}),
             ),
             path if path.starts_with("/api") => self.cluster(method, path, &said, refuses),

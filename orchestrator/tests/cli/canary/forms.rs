@@ -47,18 +47,23 @@ impl Canary {
         ]
     }
 
-    /// Every form of it, with the form's name.
-    pub(super) fn forms(&self) -> Vec<(&'static str, String)> {
-        let value = &self.value;
-        let json = serde_json::to_string(value).unwrap();
-        let json = json[1..json.len() - 1].to_owned();
-        let percent: String = value
+    /// As it stands in an address.
+    pub(super) fn percent(&self) -> String {
+        self.value
             .bytes()
             .map(|byte| match byte.is_ascii_alphanumeric() {
                 true => char::from(byte).to_string(),
                 false => format!("%{byte:02X}"),
             })
-            .collect();
+            .collect()
+    }
+
+    /// Every form of it, with the form's name.
+    pub(super) fn forms(&self) -> Vec<(&'static str, String)> {
+        let value = &self.value;
+        let json = serde_json::to_string(value).unwrap();
+        let json = json[1..json.len() - 1].to_owned();
+        let percent = self.percent();
         let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
         vec![
             ("plain", value.clone()),

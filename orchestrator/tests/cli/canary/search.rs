@@ -1,7 +1,9 @@
 //! Searches bytes for secrets, in whatever form and over whatever line breaks.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
@@ -12,6 +14,8 @@ use super::forms::Canary;
 /// What was searched, and what was found.
 pub(super) struct Scan {
     needles: Vec<(String, Vec<u8>)>,
+    /// Which needles begin with two bytes: there is much to search, and most of it begins none.
+    starting: Vec<Vec<usize>>,
     found: Vec<String>,
     searched: Vec<(String, bool)>,
 }
@@ -22,8 +26,14 @@ impl Scan {
             let needles = canary.needles().into_iter();
             needles.map(move |(form, needle)| (format!("canary {number} in {form}"), needle))
         });
+        let needles: Vec<(String, Vec<u8>)> = needles.collect();
+        let mut starting = vec![Vec::new(); 1 << 16];
+        for (number, (_, needle)) in needles.iter().enumerate() {
+            starting[pair(needle)].push(number);
+        }
         Self {
-            needles: needles.collect(),
+            needles,
+            starting,
             found: Vec::new(),
             searched: Vec::new(),
         }
@@ -39,14 +49,17 @@ impl Scan {
         let without = String::from_utf8_lossy(&joined)
             .replace("\\n", "")
             .into_bytes();
-        for (what, needle) in &self.needles {
-            if [bytes, &joined, &without]
-                .iter()
-                .any(|bytes| holds(bytes, needle))
-            {
-                self.found.push(format!("{what}: {name}"));
+        let mut seen = BTreeSet::new();
+        for bytes in [bytes, &joined, &without] {
+            for at in 0..bytes.len().saturating_sub(1) {
+                let here = &bytes[at..];
+                let begun = self.starting[pair(here)].iter().copied();
+                seen.extend(begun.filter(|number| here.starts_with(&self.needles[*number].1)));
             }
         }
+        let seen = seen.into_iter();
+        self.found
+            .extend(seen.map(|number| format!("{}: {name}", self.needles[number].0)));
         self.searched
             .push((name.to_owned(), holds(bytes, MARKER.as_bytes())));
     }
@@ -97,6 +110,11 @@ impl Scan {
     }
 }
 
+/// The first two bytes.
+fn pair(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
+}
+
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
@@ -108,6 +126,14 @@ pub(super) fn drained(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8
         pipe.read_to_end(&mut bytes).unwrap();
         bytes
     })
+}
+
+/// The same once it has begun: whoever is at the other end is there.
+pub(super) fn begun(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    let mut first = [0];
+    pipe.read_exact(&mut first).unwrap();
+    let rest = drained(pipe);
+    std::thread::spawn(move || [&first[..], &rest.join().unwrap()].concat())
 }
 
 /// Reads events up to the one that is wanted, and the rest in a thread; gives all of them in the end.
@@ -133,6 +159,38 @@ pub(super) fn until(
         pipe.read_to_end(&mut bytes).unwrap();
         bytes
     })
+}
+
+/// The socket of whoever holds a state, spoken to without flowctl.
+pub(super) struct Socket(PathBuf);
+
+impl Socket {
+    pub(super) fn of(state: &Path) -> Self {
+        Self(state.join("flowctl.sock"))
+    }
+
+    /// Asks for a path below `/v1/`; the answer can be read until the other end closes it.
+    pub(super) fn open(&self, path: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(&self.0).unwrap();
+        let asked =
+            format!("GET /v1/{path} HTTP/1.1\r\nHost: flowctl\r\nConnection: close\r\n\r\n");
+        stream.write_all(asked.as_bytes()).unwrap();
+        stream
+    }
+
+    /// The whole answer, with its head.
+    pub(super) fn ask(&self, path: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.open(path).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+/// The JSON in an answer, between its first and its last brace.
+pub(super) fn body(answer: &[u8]) -> Value {
+    let text = std::str::from_utf8(answer).unwrap();
+    let (first, last) = (text.find('{').unwrap(), text.rfind('}').unwrap());
+    serde_json::from_str(&text[first..=last]).unwrap()
 }
 
 /// The command line of a process.

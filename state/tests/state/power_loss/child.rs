@@ -1,7 +1,6 @@
 //! The process whose power is cut: it works on a state and says what it was promised.
 //!
-//! Owns the work and its words. A line `will …` comes before a change, any other after it was
-//! acknowledged.
+//! Owns the work and its words: each line comes after what it says was acknowledged.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -51,11 +50,9 @@ fn child() {
         return;
     };
     let life: u64 = std::env::var(LIFE).unwrap().parse().unwrap();
-    // The test's own name stands at the beginning of the line.
-    say("");
     let directory = StateDirectory::create(&state(Path::new(&root))).unwrap();
     let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
-    say(&format!("epoch {}", hold.epoch().unwrap()));
+    begin(&hold);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -64,6 +61,12 @@ fn child() {
         // Killed, as far as the state can tell: nothing is closed.
         std::mem::forget(hold);
     }
+}
+
+/// Says that the state is held. The test's own name stands at the beginning of the line.
+pub(super) fn begin(hold: &Hold) {
+    say("");
+    say(&format!("epoch {}", hold.epoch().unwrap()));
 }
 
 async fn work(hold: &Hold, life: u64) {
@@ -78,36 +81,41 @@ async fn work(hold: &Hold, life: u64) {
         for (run, next) in &mut nexts {
             // Appends of one, two and three events.
             let count = *next % 3 + 1;
-            appending.spawn(append(writer.clone(), run.clone(), *next, count));
+            let (writer, run, place) = (writer.clone(), run.clone(), *next);
+            appending.spawn(async move { append(&writer, &run, place, count, event).await });
             *next += count;
         }
         appending.join_all().await;
-        match round % 8 {
+        match round % 12 {
             2 => {
                 let number = life * ROUNDS + round;
                 hold.evidence().put(&evidence(number)).unwrap();
                 say(&format!("evidence {number}"));
             }
-            4 => append(writer.clone(), passing(life, round), 0, 115).await,
-            7 => {
-                let run = passing(life, round - 3);
-                say(&format!("will remove {run}"));
-                hold.log().remove(&run).unwrap();
-                say(&format!("removed {run}"));
+            4 => {
+                append(
+                    &writer,
+                    &run(&format!("long-{life}-{round}")),
+                    0,
+                    115,
+                    event,
+                )
+                .await
             }
             _ => {}
         }
     }
 }
 
-/// A run that will be removed soon.
-fn passing(life: u64, round: u64) -> RunId {
-    run(&format!("passing-{life}-{round}"))
-}
-
-async fn append(writer: LogWriter, run: RunId, next: Seq, count: Seq) {
+pub(super) async fn append(
+    writer: &LogWriter,
+    run: &RunId,
+    next: Seq,
+    count: Seq,
+    event: fn(Seq) -> Event,
+) {
     let events = (next..next + count).map(event).collect();
-    writer.append(&run, next, moment(0), events).await.unwrap();
+    writer.append(run, next, moment(0), events).await.unwrap();
     say(&format!("stored {run} {}", next + count - 1));
 }
 

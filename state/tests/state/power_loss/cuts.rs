@@ -6,7 +6,7 @@ use std::path::Path;
 use flowctl_state::LogError;
 use flowctl_state::codec::sha256;
 use flowctl_state::directory::StateDirectory;
-use flowctl_state::event::{Epoch, Seq};
+use flowctl_state::event::{Epoch, Event, Seq};
 use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_workflows::RunId;
@@ -18,18 +18,36 @@ use super::trace::{Deed, compile_shim};
 use crate::random::Random;
 use crate::support::{moment, run};
 
-const LIVES: u64 = 4;
-/// The first deeds of the first life, in which everything is made: the power is cut after each.
+/// What a process does whose power is cut.
+pub(super) struct Work {
+    /// The test that is this process.
+    pub(super) child: &'static str,
+    /// What every run has at each place.
+    pub(super) event: fn(Seq) -> Event,
+    /// How often it begins anew on what is left.
+    pub(super) lives: u64,
+    /// After so many deeds of the first life the power is cut after each.
+    pub(super) first: usize,
+    /// The power is also cut after one of so many writes of at least an eighth of a megabyte; 0: after none.
+    pub(super) every_long: u64,
+}
+
+const LONG: usize = 1 << 17;
+/// In the first deeds of the first life everything is made.
 const FIRST: usize = 60;
+const SHORT: Work = Work {
+    child: "power_loss::child::child",
+    event,
+    lives: 4,
+    first: FIRST,
+    every_long: 0,
+};
 
 /// What the process was promised so far.
 #[derive(Debug, Clone, Default)]
 struct Promised {
     epoch: Epoch,
     stored: BTreeMap<RunId, Seq>,
-    /// May be there or not: their removal was under way.
-    leaving: BTreeSet<RunId>,
-    removed: BTreeSet<RunId>,
     evidence: BTreeSet<u64>,
     said: String,
 }
@@ -47,14 +65,6 @@ impl Promised {
                 ["evidence", number] => {
                     self.evidence.insert(number.parse().unwrap());
                 }
-                ["will", "remove", name] => {
-                    self.stored.remove(&run(name));
-                    self.leaving.insert(run(name));
-                }
-                ["removed", name] => {
-                    self.leaving.remove(&run(name));
-                    self.removed.insert(run(name));
-                }
                 _ => {}
             }
             self.said = rest.to_owned();
@@ -64,7 +74,7 @@ impl Promised {
 
 /// Which syncs the disk is told of.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Heeded {
+pub(super) enum Heeded {
     All,
     NoneOfAppends,
     NoneOfDirectories,
@@ -90,22 +100,34 @@ impl Heeded {
 }
 
 /// Cuts the power `cuts` times in each of the lives; the first broken promise, or how many were kept.
-fn cut_power(cuts: u64, seed: u64, heeded: Heeded) -> Result<usize, String> {
+pub(super) fn cut_power(
+    work: &Work,
+    cuts: u64,
+    seed: u64,
+    heeded: Heeded,
+) -> Result<usize, String> {
     let tools = scratch();
     let shim = compile_shim(tools.path());
     let mut random = Random(seed);
     let mut disk = Disk::new();
     let mut promised = Promised::default();
     let mut done = 0;
-    for life in 0..LIVES {
+    for life in 0..work.lives {
         let start = disk.after(Fate::Everything, &mut random);
-        let (deeds, end) = live(&shim, &start, "power_loss::child::child", life);
+        let (deeds, end) = live(&shim, &start, work.child, life);
         disk.next_life();
         let mut moments: BTreeSet<usize> = (0..cuts)
             .map(|_| usize::try_from(random.below(deeds.len() as u64 + 1)).unwrap())
             .collect();
         if life == 0 {
-            moments.extend(0..FIRST);
+            moments.extend(0..work.first);
+        }
+        if work.every_long > 0 {
+            let long =
+                |deed: &Deed| matches!(deed, Deed::Write { bytes, .. } if bytes.len() >= LONG);
+            let after = deeds.iter().enumerate().filter(|(_, deed)| long(deed));
+            let after = after.filter(|_| random.below(work.every_long) == 0);
+            moments.extend(after.map(|(place, _)| place + 1));
         }
         let last = usize::try_from(random.below(deeds.len() as u64)).unwrap();
         let mut next = None;
@@ -114,7 +136,7 @@ fn cut_power(cuts: u64, seed: u64, heeded: Heeded) -> Result<usize, String> {
             if moments.contains(&place) {
                 for fate in fates(&mut random) {
                     let left = disk.after(fate, &mut random);
-                    keeps(&left, &promised).map_err(|broken| {
+                    keeps(&left, &promised, work).map_err(|broken| {
                         format!(
                             "seed {seed}, life {life}, deed {place} of {}, {fate:?}: {broken}",
                             deeds.len()
@@ -167,7 +189,7 @@ pub(crate) fn different(a: &Left, b: &Left) -> Vec<String> {
 }
 
 /// Opens what is left and asks for all that was promised; then goes on from there, and asks again.
-fn keeps(left: &Left, promised: &Promised) -> Result<(), String> {
+fn keeps(left: &Left, promised: &Promised, work: &Work) -> Result<(), String> {
     let root = scratch();
     put_down(left, root.path());
     let path = child::state(root.path());
@@ -180,9 +202,9 @@ fn keeps(left: &Left, promised: &Promised) -> Result<(), String> {
         if epoch <= promised.epoch {
             return Err(format!("epoch {epoch} was given before"));
         }
-        has(&hold, promised, &expected, again)?;
+        has(&hold, promised, &expected, work, again)?;
         for (run, last) in hold.log().heads().map_err(told)? {
-            let more = (last + 1..last + 3).map(event).collect();
+            let more = (last + 1..last + 3).map(work.event).collect();
             hold.log()
                 .append(&run, last + 1, moment(0), more)
                 .map_err(told)?;
@@ -196,15 +218,13 @@ fn has(
     hold: &Hold,
     promised: &Promised,
     expected: &BTreeMap<RunId, Seq>,
+    work: &Work,
     again: bool,
 ) -> Result<(), String> {
     let told = |error: LogError| format!("{error} ({error:?})");
     let log = hold.log();
     let mut there: BTreeSet<RunId> = log.noted_runs().into_iter().collect();
     there.extend(log.heads().map_err(told)?.into_iter().map(|(run, _)| run));
-    if let Some(run) = there.intersection(&promised.removed).next() {
-        return Err(format!("{run} was removed and is back"));
-    }
     there.extend(expected.keys().cloned());
     for run in there {
         let events = log.read(&run).map_err(told)?;
@@ -216,7 +236,7 @@ fn has(
                 "{run} was acknowledged up to {last} and ends at {end} (again: {again})"
             ));
         }
-        if let Some(wrong) = events.iter().find(|one| one.event != event(one.seq)) {
+        if let Some(wrong) = events.iter().find(|one| one.event != (work.event)(one.seq)) {
             return Err(format!("{run} has another event at {}", wrong.seq));
         }
     }
@@ -232,19 +252,19 @@ fn has(
 fn no_promise_is_broken_by_a_power_cut() {
     let cuts = Random::asked("FLOWCTL_POWER_CUTS", 8);
     let seed = Random::asked("FLOWCTL_POWER_SEED", 20_261_123);
-    let kept = cut_power(cuts, seed, Heeded::All).unwrap();
+    let kept = cut_power(&SHORT, cuts, seed, Heeded::All).unwrap();
     assert!(kept >= 2 * FIRST, "the power was cut {kept} times");
     println!("after {kept} power cuts every promise was kept");
 }
 
 #[test]
 fn a_log_that_is_not_synced_is_found_out() {
-    let broken = cut_power(8, 1, Heeded::NoneOfAppends).unwrap_err();
+    let broken = cut_power(&SHORT, 8, 1, Heeded::NoneOfAppends).unwrap_err();
     assert!(broken.contains("there is no run"), "{broken}");
 }
 
 #[test]
 fn directories_that_are_not_synced_are_found_out() {
-    let broken = cut_power(8, 1, Heeded::NoneOfDirectories).unwrap_err();
+    let broken = cut_power(&SHORT, 8, 1, Heeded::NoneOfDirectories).unwrap_err();
     println!("{broken}");
 }

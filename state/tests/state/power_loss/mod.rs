@@ -11,5 +11,6 @@ mod child;
 mod collection;
 mod cuts;
 mod disk;
+mod large;
 mod life;
 mod trace;

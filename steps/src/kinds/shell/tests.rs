@@ -296,6 +296,92 @@ async fn what_an_earlier_attempt_left_is_ended_before_the_program_starts() {
     );
 }
 
+/// A program without mark and environment, as a killed flowctl leaves it: nobody waits for it.
+fn left_without_mark(cx: &mut TestContext, run: &str) -> (std::process::Child, proc::Process) {
+    use std::os::unix::process::CommandExt;
+    let child = std::process::Command::new("sh")
+        .args(["-c", run])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .process_group(0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let leader = crate::child::Leader::of(pid).unwrap();
+    cx.context.handle = Some(serde_json::to_value(leader).unwrap());
+    cx.context.first = false;
+    (child, proc::Process::of(pid).unwrap())
+}
+
+#[tokio::test]
+async fn a_group_that_was_written_down_is_ended_before_the_program_starts() {
+    let mut cx = context();
+    let (mut child, process) = left_without_mark(&mut cx, "exec sleep 1000");
+    sh("true").run(&cx.context).await.unwrap();
+    assert!(!process.lives(), "it runs beside the program");
+    child.wait().unwrap();
+}
+
+/// The group may lose its leader when it is asked to end; whoever ignores that is killed all the same.
+#[tokio::test(start_paused = true)]
+async fn whoever_outlives_the_leader_of_a_written_down_group_is_killed() {
+    let (mut cx, directory) = (context(), tempfile::tempdir().unwrap());
+    let ready = directory.path().join("ready");
+    let run = format!(
+        "(trap '' TERM; touch {0}; while :; do sleep 1000; done) & while ! test -e {0}; do :; done; wait",
+        ready.display()
+    );
+    let (mut child, leader) = left_without_mark(&mut cx, &run);
+    while !ready.exists() {
+        std::thread::yield_now();
+    }
+    sh("true").run(&cx.context).await.unwrap();
+    assert_eq!(proc::group(leader.pid), []);
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_was_given_the_number_since_is_not_touched() {
+    let mut cx = context();
+    let (mut child, process) = left_without_mark(&mut cx, "exec sleep 1000");
+    let handle = cx.context.handle.as_mut().unwrap();
+    handle["start_time"] = json!(process.start_time - 1);
+    sh("true").run(&cx.context).await.unwrap();
+    assert!(process.lives());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Paused time jumps as soon as all wait, so the program counts as one that lasts.
+#[tokio::test(start_paused = true)]
+async fn a_program_that_lasts_has_its_group_written_down() {
+    let cx = context();
+    let step = sh("echo $$; exec sleep 1000");
+    let ended = async {
+        let pid = cx.sink.line_with("").await;
+        for _ in 0..100 {
+            if !cx.sink.checkpoints().is_empty() {
+                break;
+            }
+            tokio::time::sleep(LASTING).await;
+        }
+        cx.context.cancel.cancel();
+        pid
+    };
+    let (result, pid) = tokio::join!(step.run(&cx.context), ended);
+    assert_eq!(result.unwrap_err().class, ErrorClass::Cancelled);
+    let [handle] = &cx.sink.checkpoints()[..] else {
+        panic!("one record is enough");
+    };
+    assert_eq!(handle["pid"].to_string(), pid);
+    assert!(
+        handle["start_time"].is_u64() && handle["boot_id"].is_string(),
+        "{handle}"
+    );
+}
+
 #[tokio::test]
 async fn a_variable_that_holds_a_secret_is_not_passed_on() {
     assert!(std::env::var_os("PATH").is_some());
