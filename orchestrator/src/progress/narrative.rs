@@ -80,6 +80,13 @@ pub fn tell(envelope: &Envelope, state: &RunState) -> Option<Told> {
             envelope.run.as_str(),
             "resumed: all steps had succeeded, and what is left of the teardown is done".to_owned(),
         ),
+        // Told when what it was taken up for is stored as well: nothing is counted as done by that.
+        Event::RunResumed { .. } if state.cancelled_by.is_some() => Told::new(
+            Mood::Plain,
+            '▸',
+            envelope.run.as_str(),
+            "taken up again, to be stopped".to_owned(),
+        ),
         Event::RunResumed { reopened, .. } => {
             let done = state
                 .steps()

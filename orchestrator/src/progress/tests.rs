@@ -11,7 +11,7 @@ use flowctl_workflows::{RunId, StepId, WorkflowName};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use jiff::Timestamp;
 
-use super::{Human, Paint};
+use super::{Human, Paint, narrative};
 use crate::executor::{Live, Reporter};
 
 /// A run and the picture of it.
@@ -130,6 +130,27 @@ async fn a_running_step_has_its_line_and_the_whole_a_bar() {
     scene.starts("s2", 2);
     let picture = scene.after(Duration::from_secs(5), &[]).await;
     assert!(picture.contains("s2 5.0s attempt 2"), "{picture}");
+}
+
+#[test]
+fn a_run_that_is_taken_up_to_be_stopped_is_not_said_to_go_on() {
+    let mut scene = Scene::new(2);
+    let resumed = envelope(
+        1,
+        Event::RunResumed {
+            jobs: 64,
+            reopened: vec![],
+            because: vec![],
+            trusted: true,
+            only: None,
+            teardown: false,
+        },
+    );
+    let told = |scene: &Scene| narrative::tell(&resumed, &scene.state).unwrap().text;
+    assert!(told(&scene).contains("0 of 2 steps are done"));
+    scene.state.apply(&resumed).unwrap();
+    scene.happens(Event::CancelRequested { by: "me".into() });
+    assert_eq!(told(&scene), "taken up again, to be stopped");
 }
 
 #[tokio::test(start_paused = true)]
