@@ -161,21 +161,28 @@ fn no_orphan_query(world: &World, run: &str) -> Outcome {
         return Ok(());
     };
     let status = world.flowctl.status()?;
-    let followed: BTreeSet<String> = begun(&status)
-        .map(|(step, attempts)| format!("{step}/{attempts}"))
-        .collect();
+    let followed: Vec<(&str, &Value)> = begun(&status).collect();
     let start = format!("flowctl/{run}/");
-    let orphans: Vec<&(String, String)> = open
-        .iter()
-        .filter(|(source, state)| {
-            // What is FINISHING has given its last row.
-            let of_step = source.strip_prefix(&start);
-            of_step.is_some_and(|attempt| state != "FINISHING" && !followed.contains(attempt))
+    let is_orphan = |(source, state): &&(String, String)| {
+        let attempt = source.strip_prefix(&start);
+        // What is FINISHING has given its last row.
+        attempt.is_some_and(|attempt| {
+            state != "FINISHING" && !followed.iter().any(|step| is_of(attempt, *step))
         })
-        .collect();
+    };
+    let orphans: Vec<&(String, String)> = open.iter().filter(is_orphan).collect();
     must(orphans.is_empty(), || {
         format!("nobody follows these queries: {orphans:?}; under way are {followed:?}")
     })
+}
+
+/// Whether `STEP/ATTEMPT` is this step's present attempt, or a step inside of it if it is an experiment.
+fn is_of(attempt: &str, (step, attempts): (&str, &Value)) -> bool {
+    let inside = match step.strip_suffix(']') {
+        Some(instance) => format!("{instance}."),
+        None => format!("{step}["),
+    };
+    attempt == format!("{step}/{attempts}") || attempt.starts_with(&inside)
 }
 
 /// What stands in the namespace, without what the cluster itself counts and notes.
