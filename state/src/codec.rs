@@ -83,12 +83,7 @@ pub(crate) fn encode_hashed(envelope: &Envelope) -> Result<(Vec<u8>, String), Lo
     };
     let mut bytes = serde_json::to_vec(envelope).map_err(|error| unstorable(error.to_string()))?;
     bytes.pop();
-    let body = bytes.len();
-    let mut hash = Sha256::new_with_prefix(&bytes);
-    bytes.extend_from_slice(SUM_HEAD);
-    bytes.extend_from_slice(sum_of(&hash).as_bytes());
-    bytes.extend_from_slice(SUM_TAIL);
-    hash.update(bytes.get(body..).unwrap_or_default());
+    let hash = end_with_sum(&mut bytes);
     if bytes.len() > LONGEST {
         return Err(unstorable(format!(
             "it has {} bytes, and {LONGEST} is the limit",
@@ -97,6 +92,25 @@ pub(crate) fn encode_hashed(envelope: &Envelope) -> Result<(Vec<u8>, String), Lo
     }
     reads_back(envelope, &bytes).map_err(unstorable)?;
     Ok((bytes, hexadecimal(&hash.finalize())))
+}
+
+/// Closes an object that lacks its last brace with the checksum of what it holds. Returns the hash of all of it, to be
+/// finished.
+pub(crate) fn end_with_sum(bytes: &mut Vec<u8>) -> Sha256 {
+    let body = bytes.len();
+    let mut hash = Sha256::new_with_prefix(&bytes);
+    bytes.extend_from_slice(SUM_HEAD);
+    bytes.extend_from_slice(sum_of(&hash).as_bytes());
+    bytes.extend_from_slice(SUM_TAIL);
+    hash.update(bytes.get(body..).unwrap_or_default());
+    hash
+}
+
+/// What stands before a checksum, which is not held against it.
+pub(crate) fn without_sum(bytes: &[u8]) -> Option<&[u8]> {
+    let (body, tail) = bytes.split_at_checked(bytes.len().checked_sub(SUM_LENGTH)?)?;
+    let framed = tail.starts_with(SUM_HEAD) && tail.ends_with(SUM_TAIL);
+    framed.then_some(body)
 }
 
 /// Whether a record says what it was made from. The steps of a plan are looked at one by one: read back

@@ -28,6 +28,7 @@ use crate::exchange::{self, unfinished};
 use crate::head_notes::HeadNotes;
 use crate::keys;
 use crate::log::{Append, EventLog, Visit};
+use crate::pack;
 use crate::recovery::{recover, unsettle};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
@@ -183,36 +184,64 @@ impl SledLog {
         let Some(key) = self.step(|| keys.next_back())? else {
             return Ok(None);
         };
-        let last = self.parse(&key)?.1;
-        let mut sha256 = String::new();
-        self.scan(run, last, &mut |_, record| {
-            sha256 = codec::sha256(record);
-            ControlFlow::Break(())
+        let first = self.parse(&key)?.1;
+        let mut last = None;
+        self.entries(run, first, &mut |first, stored| {
+            last = (first..).zip(pack::records(stored)).last().map(|(seq, record)| Head {
+                last: seq,
+                sha256: codec::sha256(record),
+            });
+            ControlFlow::Continue(())
         })?;
-        Ok(Some(Head { last, sha256 }))
+        Ok(last)
     }
 
-    /// Shows stored records, joined from their parts.
+    /// Shows stored records from `from` on.
     fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
-        let end = keys::after(run);
-        let mut current: Option<(Seq, Vec<u8>)> = None;
-        let mut entries = self.store.range(keys::key(run, from, 0)..end);
+        self.entries(run, self.entry_of(run, from)?, &mut |first, stored| {
+            (first..)
+                .zip(pack::records(stored))
+                .filter(|(seq, _)| *seq >= from)
+                .try_for_each(|(seq, record)| visit(seq, record))
+        })
+    }
+
+    /// Under which place an event is stored: its own, or that of the first event of its pack.
+    fn entry_of(&self, run: &RunId, seq: Seq) -> Result<Seq, LogError> {
+        let mut keys = self
+            .store
+            .range(keys::key(run, 0, 0)..=keys::key(run, seq, 0))
+            .keys();
+        let key = self.step(|| keys.next_back())?;
+        key.map_or(Ok(seq), |key| Ok(self.parse(&key)?.1))
+    }
+
+    /// Shows what is stored under each place from `from` on, joined from its parts.
+    fn entries(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
+        let prefix = keys::prefix(run);
+        let mut place = None;
+        let mut joined = Vec::new();
+        let mut entries = self
+            .store
+            .range(keys::key(run, from, 0)..keys::after(run));
         while let Some((key, part)) = self.step(|| entries.next())? {
-            let seq = self.parse(&key)?.1;
-            match &mut current {
-                Some((open, record)) if *open == seq => record.extend_from_slice(&part),
-                _ => {
-                    if let Some((seq, record)) = current.replace((seq, part.to_vec()))
-                        && visit(seq, &record).is_break()
-                    {
-                        return Ok(());
-                    }
+            let seq = match keys::place(&prefix, &key) {
+                Some(seq) => seq,
+                None => self.parse(&key)?.1,
+            };
+            if place != Some(seq) {
+                if let Some(place) = place.replace(seq)
+                    && visit(place, &joined).is_break()
+                {
+                    return Ok(());
                 }
+                joined.clear();
             }
+            joined.extend_from_slice(&part);
         }
-        if let Some((seq, record)) = current {
+        if let Some(place) = place {
             // The last one: there is nothing more to break from.
-            let _ = visit(seq, &record);
+            let _ = visit(place, &joined);
         }
         Ok(())
     }
@@ -243,9 +272,14 @@ impl SledLog {
         })
     }
 
-    fn insert(&self, batch: &mut sled::Batch, run: &RunId, seq: Seq, record: &[u8]) {
-        for (number, part) in (0..).zip(record.chunks(self.part)) {
-            batch.insert(keys::key(run, seq, number), part);
+    /// Adds the records from `first` on to a batch.
+    fn insert(&self, batch: &mut sled::Batch, run: &RunId, first: Seq, records: &[Vec<u8>]) {
+        let mut seq = first;
+        for (count, stored) in pack::pack(records) {
+            for (number, part) in (0..).zip(stored.chunks(self.part)) {
+                batch.insert(keys::key(run, seq, number), part);
+            }
+            seq += count as Seq;
         }
     }
 }
@@ -281,8 +315,8 @@ impl EventLog for SledLog {
             let mut empty = true;
             for (run, sealed) in runs.iter().zip(&sealed) {
                 let Ok(sealed) = sealed else { continue };
-                for (envelope, record) in sealed.envelopes.iter().zip(&sealed.records) {
-                    self.insert(&mut batch, run, envelope.seq, record);
+                if let Some(first) = sealed.envelopes.first() {
+                    self.insert(&mut batch, run, first.seq, &sealed.records);
                     empty = false;
                 }
             }
@@ -347,9 +381,7 @@ impl EventLog for SledLog {
                 });
             }
             let mut batch = sled::Batch::default();
-            for (seq, record) in (0..).zip(&records) {
-                self.insert(&mut batch, run, seq, record);
-            }
+            self.insert(&mut batch, run, 0, &records);
             self.store(batch)?;
             lock(&self.heads).remove(run);
             Ok(())
