@@ -3,6 +3,8 @@
 //! Owns the record's form (`FORMAT.md`), its checksum and the upgrade of older formats, which
 //! happens here and nowhere else. It never touches a disk.
 
+mod straight;
+
 use std::sync::Arc;
 
 use flowctl_workflows::RunId;
@@ -91,7 +93,7 @@ pub(crate) fn encode_hashed(envelope: &Envelope) -> Result<(Vec<u8>, String), Lo
         )));
     }
     reads_back(envelope, &bytes).map_err(unstorable)?;
-    Ok((bytes, hexadecimal(&hash.finalize())))
+    Ok((bytes, name_of(hash)))
 }
 
 /// Closes an object that lacks its last brace with the checksum of what it holds. Returns the hash of all of it, to be
@@ -107,16 +109,23 @@ pub(crate) fn end_with_sum(bytes: &mut Vec<u8>) -> Sha256 {
 }
 
 /// What stands before a checksum, which is not held against it.
-pub(crate) fn without_sum(bytes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn body(bytes: &[u8]) -> Option<&[u8]> {
     let (body, tail) = bytes.split_at_checked(bytes.len().checked_sub(SUM_LENGTH)?)?;
-    let framed = tail.starts_with(SUM_HEAD) && tail.ends_with(SUM_TAIL);
-    framed.then_some(body)
+    (tail.starts_with(SUM_HEAD) && tail.ends_with(SUM_TAIL)).then_some(body)
+}
+
+/// The name of what was hashed.
+pub(crate) fn name_of(hash: Sha256) -> String {
+    hexadecimal(&hash.finalize())
 }
 
 /// Whether a record says what it was made from. The steps of a plan are looked at one by one: read back
 /// together, they would double what a large plan takes.
 fn reads_back(envelope: &Envelope, record: &[u8]) -> Result<(), String> {
     let differs = || "it reads back differently".to_owned();
+    if has_nothing_but_names(&envelope.event) {
+        return Ok(());
+    }
     if let Event::RunStarted {
         plan,
         jobs,
@@ -157,6 +166,21 @@ fn reads_back(envelope: &Envelope, record: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Whether an event holds no value from outside: names, counts and words of flowctl's own always read back. Most events
+/// are of this kind.
+fn has_nothing_but_names(event: &Event) -> bool {
+    match event {
+        Event::StepStarted { .. } => true,
+        Event::StepSucceeded {
+            output,
+            findings,
+            evidence,
+            ..
+        } => output.is_null() && findings.is_empty() && evidence.is_empty(),
+        _ => false,
+    }
+}
+
 /// Reads a stored record.
 ///
 /// # Errors
@@ -168,10 +192,13 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Unreadable> {
 /// The same, with the SHA-256 of the record, which has come along with its checksum.
 pub(crate) fn decode_hashed(bytes: &[u8]) -> Result<(Envelope, String), Unreadable> {
     let hash = verify_sum(bytes)?;
-    Ok((parse(bytes)?, hexadecimal(&hash.finalize())))
+    Ok((parse(bytes)?, name_of(hash)))
 }
 
 fn parse(bytes: &[u8]) -> Result<Envelope, Unreadable> {
+    if let Some(envelope) = straight::parse(bytes) {
+        return Ok(envelope);
+    }
     match serde_json::from_slice::<Envelope>(bytes) {
         Ok(envelope) if envelope.format == FORMAT => Ok(envelope),
         // There is no older format yet: an upgrade becomes an arm here.
@@ -209,7 +236,7 @@ fn other_format(format: u64) -> Unreadable {
 }
 
 /// Holds a record against its checksum. Returns the hash of all of it, to be finished.
-fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
+pub(crate) fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
     let end = bytes
         .len()
         .checked_sub(SUM_LENGTH)
@@ -232,21 +259,15 @@ fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
 
 /// The checksum of what was hashed so far.
 fn sum_of(hash: &Sha256) -> String {
-    let mut digits = hexadecimal(&hash.clone().finalize());
-    digits.truncate(SUM_DIGITS);
-    digits
+    hexadecimal(&hash.clone().finalize()[..SUM_DIGITS / 2])
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| {
-            [
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]
-        })
-        .map(char::from)
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }

@@ -1,128 +1,166 @@
-//! The records of one append under one key: sled's work is by the key, not by the byte.
+//! The events of one append under one key, without what their records repeat.
 //!
-//! Owns the form of a pack (`FORMAT.md`): an object of JSON with one record a line, as they are, which ends like a
-//! record. A flowctl of before it takes it for a record of a later format and says so. It never looks into a record.
+//! sled's work is by the key, and most of a record of a short event is what the one before it says as well, or what can
+//! be worked out: the run, the epoch, the time, the hash of the one before, the checksum. Owns the form of a pack
+//! (`FORMAT.md`) and gives back the very records that went into it. It never looks into an event.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use crate::codec;
+use crate::event::Seq;
+use crate::log::Visit;
 
-/// Every pack begins so. No record does: this is the format number of what is stored under one key, and a record's is 1.
-const BEGIN: &[u8] = b"{\"format\":2,\"records\":[\n";
+/// How a pack begins; a record begins with the other. A flowctl of before packs takes one for a record of a later format.
+const PACK: &[u8] = b"{\"format\":2";
+const RECORD: &[u8] = b"{\"format\":1";
+const SEQ: &[u8] = b",\"seq\":";
+const PREV: &[u8] = b",\"prev\":\"";
+const EVENT: &[u8] = b"\",\"event\":";
+const EVENTS: &[u8] = b"\",\"events\":[\n";
 const BETWEEN: &[u8] = b",\n";
 const END: &[u8] = b"\n]";
 
-/// A pack is no longer than this: a reader holds one at a time, and it fills no more than a page of sled's tree.
-const FULL: usize = 60 * 1024;
+/// A pack is hardly longer than this: a reader holds one at a time, and a damaged one is lost as a whole.
+const FULL: usize = 16 * 1024;
 
-/// What is stored of these records, in their order: each with how many records it holds. A record that stands alone is
-/// stored as it is.
-pub(crate) fn pack(records: &[Vec<u8>]) -> Vec<(usize, Cow<'_, [u8]>)> {
-    let mut packs = Vec::new();
-    let mut rest = records;
-    while let [first, after @ ..] = rest {
-        let mut length = BEGIN.len() + first.len();
-        let fitting = after.iter().take_while(|record| {
-            length += BETWEEN.len() + record.len();
-            length <= FULL
-        });
-        let count = 1 + fitting.count();
-        let (together, later) = rest.split_at(count);
-        packs.push(match together {
-            [alone] => (1, Cow::Borrowed(alone.as_slice())),
-            several => (count, Cow::Owned(joined(several))),
-        });
-        rest = later;
-    }
-    packs
+/// What stands in a record, or in a pack, before its event or events.
+struct Head<'a> {
+    /// Up to the digits of `seq`.
+    run: &'a [u8],
+    seq: Seq,
+    /// From there to the digits of `prev`.
+    moment: &'a [u8],
+    prev: &'a [u8],
 }
 
-fn joined(records: &[Vec<u8>]) -> Vec<u8> {
-    let length: usize = records.iter().map(|record| record.len() + 2).sum();
-    let mut pack = Vec::with_capacity(BEGIN.len() + length + 64);
-    pack.extend_from_slice(BEGIN);
-    for (place, record) in records.iter().enumerate() {
-        if place > 0 {
-            pack.extend_from_slice(BETWEEN);
+impl<'a> Head<'a> {
+    /// None of the keys is in a value: a run's id, a number, a time and a hash have no quotation mark.
+    fn read(text: &'a [u8]) -> Option<Self> {
+        let seq = find(text, SEQ)? + SEQ.len();
+        let (run, text) = text.split_at(seq);
+        let digits = text.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, text) = text.split_at(digits);
+        let prev = find(text, PREV)? + PREV.len();
+        let (moment, prev) = text.split_at(prev);
+        let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(Self {
+            run,
+            seq,
+            moment,
+            prev,
+        })
+    }
+}
+
+/// What is stored of the records from `first` on, in their order: each with its place. What shares no head with the one
+/// before it is stored as it is.
+pub(crate) fn pack(first: Seq, records: &[Vec<u8>]) -> Vec<(Seq, Cow<'_, [u8]>)> {
+    let mut stored = Vec::new();
+    let mut seq = first;
+    let mut rest = records;
+    while let [alone, after @ ..] = rest {
+        match joined(rest) {
+            Some((count, pack)) => {
+                stored.push((seq, Cow::Owned(pack)));
+                seq += count as Seq;
+                rest = &rest[count..];
+            }
+            None => {
+                stored.push((seq, Cow::Borrowed(alone.as_slice())));
+                seq += 1;
+                rest = after;
+            }
         }
-        pack.extend_from_slice(record);
+    }
+    stored
+}
+
+/// As many of the first records as fit into one pack, if that is more than one.
+fn joined(records: &[Vec<u8>]) -> Option<(usize, Vec<u8>)> {
+    let [first, second, ..] = records else {
+        return None;
+    };
+    let (head, event) = parts(first)?;
+    if first.len() + second.len() > FULL {
+        return None;
+    }
+    let mut pack = Vec::with_capacity(FULL.min(records.len() * first.len()));
+    pack.extend_from_slice(PACK);
+    pack.extend_from_slice(first.get(RECORD.len()..find(first, EVENT)?)?);
+    pack.extend_from_slice(EVENTS);
+    pack.extend_from_slice(event);
+    let mut count = 1;
+    for (record, seq) in records[1..].iter().zip(head.seq + 1..) {
+        let Some((next, event)) = parts(record) else {
+            break;
+        };
+        let follows = (next.run, next.seq, next.moment) == (head.run, seq, head.moment);
+        if !follows || pack.len() + event.len() > FULL {
+            break;
+        }
+        pack.extend_from_slice(BETWEEN);
+        pack.extend_from_slice(event);
+        count += 1;
     }
     pack.extend_from_slice(END);
     codec::end_with_sum(&mut pack);
-    pack
+    // What does not come back to the byte (a record of elsewhere that is written otherwise) is not packed.
+    let mut same = 0;
+    let _ = unpack(head.seq, &pack, &mut |_, record| {
+        match records.get(same).is_some_and(|written| written == record) {
+            true => same += 1,
+            false => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    });
+    (count > 1 && same == count).then_some((count, pack))
 }
 
-/// The records of what was stored under one key. What is no whole pack comes as one record, which nobody can read: then
-/// its place is told.
-pub(crate) fn records(stored: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    let lines = stored
-        .strip_prefix(BEGIN)
-        .and_then(codec::without_sum)
-        .and_then(|lines| lines.strip_suffix(END));
-    let packed = lines.is_some();
-    // No record has a line break in it.
-    lines
-        .unwrap_or(stored)
-        .split(move |byte| packed && *byte == b'\n')
-        .map(move |line| match line.strip_suffix(b",") {
-            Some(record) if packed => record,
-            _ => line,
-        })
+/// The head of a record and its event.
+fn parts(record: &[u8]) -> Option<(Head<'_>, &[u8])> {
+    let text = codec::body(record)?.strip_prefix(RECORD)?;
+    let (head, event) = text.split_at(find(text, EVENT)?);
+    Some((Head::read(head)?, &event[EVENT.len()..]))
+}
+
+/// Shows the records of what is stored at `first`. What is no whole pack comes as one record: if it is none, its reader
+/// says so.
+pub(crate) fn unpack(first: Seq, stored: &[u8], visit: Visit<'_>) -> ControlFlow<()> {
+    let Some((head, events)) = opened(stored) else {
+        return visit(first, stored);
+    };
+    let mut prev = head.prev.to_vec();
+    let mut record = Vec::new();
+    let events = events.split(|byte| *byte == b'\n');
+    for (event, seq) in events.zip(head.seq..) {
+        record.clear();
+        record.extend_from_slice(RECORD);
+        record.extend_from_slice(head.run);
+        record.extend_from_slice(seq.to_string().as_bytes());
+        record.extend_from_slice(head.moment);
+        record.extend_from_slice(&prev);
+        record.extend_from_slice(EVENT);
+        record.extend_from_slice(event.strip_suffix(b",").unwrap_or(event));
+        let sha256 = codec::end_with_sum(&mut record);
+        prev = codec::name_of(sha256).into_bytes();
+        visit(seq, &record)?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// The head and the events of a pack that is as it was written.
+fn opened(stored: &[u8]) -> Option<(Head<'_>, &[u8])> {
+    let text = stored.strip_prefix(PACK)?;
+    codec::verify_sum(stored).ok()?;
+    let text = codec::body(text)?.strip_suffix(END)?;
+    let (head, events) = text.split_at(find(text, EVENTS)?);
+    Some((Head::read(head)?, &events[EVENTS.len()..]))
+}
+
+fn find(text: &[u8], key: &[u8]) -> Option<usize> {
+    text.windows(key.len()).position(|window| window == key)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(text: &str) -> Vec<u8> {
-        format!("{{\"format\":1,\"text\":\"{text}\"}}").into_bytes()
-    }
-
-    fn unpacked(packs: &[(usize, Cow<'_, [u8]>)]) -> Vec<Vec<u8>> {
-        packs
-            .iter()
-            .flat_map(|(_, stored)| records(stored))
-            .map(<[u8]>::to_vec)
-            .collect()
-    }
-
-    #[test]
-    fn records_come_back_as_they_were_and_a_single_one_is_stored_as_it_is() {
-        let one = [record("one")];
-        assert_eq!(pack(&one), [(1, Cow::Borrowed(one[0].as_slice()))]);
-        assert_eq!(pack(&[]), []);
-        let several = ["one", "two", "three"].map(record);
-        let packs = pack(&several);
-        assert_eq!(packs.len(), 1);
-        assert_eq!(packs[0].0, 3);
-        assert_eq!(unpacked(&packs), several);
-        let backwards: Vec<&[u8]> = records(&packs[0].1).rev().collect();
-        assert_eq!(backwards, [&several[2], &several[1], &several[0]]);
-    }
-
-    #[test]
-    fn a_pack_is_never_longer_than_a_page_and_a_long_record_stands_alone() {
-        let mut several: Vec<Vec<u8>> = (0..700).map(|n| record(&"x".repeat(n))).collect();
-        several.insert(300, record(&"y".repeat(2 * FULL)));
-        let packs = pack(&several);
-        assert_eq!(unpacked(&packs), several);
-        assert_eq!(packs.iter().map(|(count, _)| count).sum::<usize>(), 701);
-        for (count, stored) in &packs {
-            assert!(*count == 1 || stored.len() <= FULL + 64, "{}", stored.len());
-        }
-        assert!(packs.len() < 10, "{}", packs.len());
-    }
-
-    #[test]
-    fn a_flowctl_of_before_says_that_a_newer_one_wrote_it() {
-        let packs = pack(&["one", "two"].map(record)).remove(0).1.into_owned();
-        assert_eq!(codec::decode(&packs), Err(codec::Unreadable::Newer(2)));
-    }
-
-    #[test]
-    fn a_pack_that_is_cut_is_one_record_that_nobody_can_read() {
-        let packed = pack(&["one", "two"].map(record)).remove(0).1.into_owned();
-        let cut = &packed[..packed.len() - 1];
-        assert_eq!(records(cut).collect::<Vec<_>>(), [cut]);
-    }
-}
+mod tests;

@@ -32,8 +32,8 @@ use crate::pack;
 use crate::recovery::{recover, unsettle};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
-/// then sled never opens a file for it.
-const PART: usize = 4096;
+/// then sled never opens a file for it. With what sled puts before a value it is a page of memory.
+const PART: usize = 4080;
 /// sled's page cache. A run reads its events once, so a large cache would only cost memory.
 const CACHE: u64 = 4 * 1024 * 1024;
 
@@ -187,11 +187,13 @@ impl SledLog {
         let first = self.parse(&key)?.1;
         let mut last = None;
         self.entries(run, first, &mut |first, stored| {
-            last = (first..).zip(pack::records(stored)).last().map(|(seq, record)| Head {
-                last: seq,
-                sha256: codec::sha256(record),
-            });
-            ControlFlow::Continue(())
+            pack::unpack(first, stored, &mut |seq, record| {
+                last = Some(Head {
+                    last: seq,
+                    sha256: codec::sha256(record),
+                });
+                ControlFlow::Continue(())
+            })
         })?;
         Ok(last)
     }
@@ -199,10 +201,10 @@ impl SledLog {
     /// Shows stored records from `from` on.
     fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
         self.entries(run, self.entry_of(run, from)?, &mut |first, stored| {
-            (first..)
-                .zip(pack::records(stored))
-                .filter(|(seq, _)| *seq >= from)
-                .try_for_each(|(seq, record)| visit(seq, record))
+            pack::unpack(first, stored, &mut |seq, record| match seq < from {
+                true => ControlFlow::Continue(()),
+                false => visit(seq, record),
+            })
         })
     }
 
@@ -221,9 +223,7 @@ impl SledLog {
         let prefix = keys::prefix(run);
         let mut place = None;
         let mut joined = Vec::new();
-        let mut entries = self
-            .store
-            .range(keys::key(run, from, 0)..keys::after(run));
+        let mut entries = self.store.range(keys::key(run, from, 0)..keys::after(run));
         while let Some((key, part)) = self.step(|| entries.next())? {
             let seq = match keys::place(&prefix, &key) {
                 Some(seq) => seq,
@@ -274,12 +274,10 @@ impl SledLog {
 
     /// Adds the records from `first` on to a batch.
     fn insert(&self, batch: &mut sled::Batch, run: &RunId, first: Seq, records: &[Vec<u8>]) {
-        let mut seq = first;
-        for (count, stored) in pack::pack(records) {
+        for (seq, stored) in pack::pack(first, records) {
             for (number, part) in (0..).zip(stored.chunks(self.part)) {
                 batch.insert(keys::key(run, seq, number), part);
             }
-            seq += count as Seq;
         }
     }
 }
