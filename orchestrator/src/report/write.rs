@@ -14,7 +14,7 @@ use flowctl_workflows::RunId;
 use tempfile::NamedTempFile;
 
 use super::build::build;
-use super::html::html;
+use super::html::write_html;
 use super::junit::junit;
 use super::markdown::markdown;
 use super::model::{EventsEnd, Report};
@@ -60,7 +60,7 @@ impl Renderer for FileRenderer {
         // A record that cannot be read is not drawn; that it cannot was an error above.
         let record = |hash: &str| self.evidence.get(hash).ok();
         write_whole(&directory.join("report.html"), |file| {
-            file.write_all(html(state, &report, &record).as_bytes())
+            write_html(state, &report, &record, file)
         })?;
         Ok(directory.display().to_string())
     }
