@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flowctl_workflows::RunId;
 use flowctl_workflows::plan::PlanStep;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::LogError;
@@ -20,6 +21,8 @@ const SUM_HEAD: &[u8] = b",\"sum\":\"";
 const SUM_TAIL: &[u8] = b"\"}";
 const SUM_DIGITS: usize = 16;
 const SUM_LENGTH: usize = SUM_HEAD.len() + SUM_DIGITS + SUM_TAIL.len();
+/// What comes before a record's event. No value before it has a quotation mark in it.
+const EVENT: &[u8] = b",\"event\":";
 
 /// No record may be longer: a plan of 10,000 steps has about 4 MB.
 pub(crate) const LONGEST: usize = 64 * 1024 * 1024;
@@ -67,8 +70,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// Puts an envelope into its stored form: one line of JSON without its newline.
 ///
-/// What was encoded is decoded again first, because a record that cannot be read later (a number that
-/// is none, a key that is no text) must not be acknowledged now.
+/// What holds values from outside is decoded again first, because a record that cannot be read later (a
+/// number that is none, a key that is no text) must not be acknowledged now.
 ///
 /// # Errors
 /// [`LogError::Unstorable`].
@@ -169,16 +172,9 @@ fn reads_back(envelope: &Envelope, record: &[u8]) -> Result<(), String> {
 /// Whether an event holds no value from outside: names, counts and words of flowctl's own always read back. Most events
 /// are of this kind.
 fn has_nothing_but_names(event: &Event) -> bool {
-    match event {
-        Event::StepStarted { .. } => true,
-        Event::StepSucceeded {
-            output,
-            findings,
-            evidence,
-            ..
-        } => output.is_null() && findings.is_empty() && evidence.is_empty(),
-        _ => false,
-    }
+    matches!(event, Event::StepStarted { .. })
+        || matches!(event, Event::StepSucceeded { output: Value::Null, findings, evidence, .. }
+            if findings.is_empty() && evidence.is_empty())
 }
 
 /// Reads a stored record.
@@ -218,7 +214,12 @@ fn parse(bytes: &[u8]) -> Result<Envelope, Unreadable> {
 /// [`Unreadable`].
 pub fn decode_header(bytes: &[u8]) -> Result<Header, Unreadable> {
     verify_sum(bytes)?;
-    serde_json::from_slice(bytes)
+    // A run's first event is as large as its plan, and comes last.
+    let header = bytes
+        .windows(EVENT.len())
+        .position(|window| window == EVENT)
+        .map(|end| [&bytes[..end], b"}"].concat());
+    serde_json::from_slice(header.as_deref().unwrap_or(bytes))
         .map_err(|error| Unreadable::Damaged(format!("the record cannot be parsed: {error}")))
 }
 
@@ -264,10 +265,11 @@ fn sum_of(hash: &Sha256) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = vec![0; 2 * bytes.len()];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    text
+    // Digits are text.
+    String::from_utf8(text).unwrap_or_default()
 }

@@ -23,3 +23,24 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Resul
     runtime.shutdown_timeout(LINGER);
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_ends_together_is_received_together() {
+        let together = block_on(async {
+            let (sender, mut receiver) = mpsc::unbounded_channel();
+            for step in 0..500 {
+                let sender = sender.clone();
+                tokio::spawn(async move { sender.send(step) });
+            }
+            let mut batch = Vec::new();
+            Ok(receiver.recv_many(&mut batch, 1024).await)
+        });
+        assert_eq!(together.ok(), Some(500));
+    }
+}

@@ -29,6 +29,9 @@ pub const FILES: [&str; 5] = [
     "report.html",
 ];
 
+/// How many bytes are written at once.
+const BLOCK: usize = 64 * 1024;
+
 /// Writes reports below a directory, one folder a run.
 pub struct FileRenderer {
     /// Where a run's report goes.
@@ -139,7 +142,7 @@ fn write_whole(
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory)?;
-        let mut file = BufWriter::new(NamedTempFile::new_in(directory)?);
+        let mut file = BufWriter::with_capacity(BLOCK, NamedTempFile::new_in(directory)?);
         content(&mut file)?;
         file.into_inner()?.persist(path)?;
         Ok(())

@@ -86,7 +86,7 @@ pub fn write_html(
             }
         }
     };
-    let sections: [fn(&Page<'_>) -> Markup; 11] = [
+    let sections: [fn(&Page<'_>) -> Markup; 10] = [
         head::summary,
         criteria::section,
         dag::section,
@@ -97,12 +97,12 @@ pub fn write_html(
         load::section,
         changes::section,
         environment::section,
-        unmeasured::section,
     ];
     framed(frame, out, |out| {
         for section in sections {
             out.write_all(section(&page).into_string().as_bytes())?;
         }
+        unmeasured::write_section(&page, out)?;
         steps::write_section(&page, out)
     })?;
     out.write_all(b"\n")
