@@ -26,7 +26,13 @@ struct Case<'a> {
     class: &'a str,
     seconds: Option<f64>,
     /// `None`: a success.
-    ending: Option<(Ending, Option<Cow<'a, str>>, Option<&'a str>)>,
+    ended: Option<Ended<'a>>,
+}
+
+struct Ended<'a> {
+    ending: Ending,
+    message: Option<Cow<'a, str>>,
+    code: Option<&'a str>,
 }
 
 /// Writes the document. A criterion that was not measured is never a success: INCONCLUSIVE is an error, NOT RUN and
@@ -86,7 +92,12 @@ impl Case<'_> {
         if let Some(seconds) = self.seconds {
             case.push_attribute(("time", format!("{seconds:.3}").as_str()));
         }
-        let Some((ending, message, code)) = &self.ending else {
+        let Some(Ended {
+            ending,
+            message,
+            code,
+        }) = &self.ended
+        else {
             return out.write_event(Event::Empty(case));
         };
         out.write_event(Event::Start(case))?;
@@ -134,7 +145,7 @@ impl Counts {
         let mut counts = Self::default();
         for case in cases {
             counts.tests += 1;
-            match case.ending.map(|(ending, ..)| ending) {
+            match case.ended.map(|ended| ended.ending) {
                 None => {}
                 Some(Ending::Skipped) => counts.skipped += 1,
                 Some(Ending::Error) => counts.errors += 1,
@@ -178,24 +189,33 @@ fn of_criterion(criterion: &CriterionReport) -> Case<'_> {
         name: &criterion.text,
         class: criterion.objective.as_deref().unwrap_or("overall"),
         seconds: None,
-        ending: ending.map(|ending| (ending, Some(message().into()), None)),
+        ended: ending.map(|ending| Ended {
+            ending,
+            message: Some(message().into()),
+            code: None,
+        }),
     }
 }
 
 fn of_step(step: &StepReport, rehearsal: bool) -> Case<'_> {
-    let skipped = |message| Some((Ending::Skipped, Some(Cow::Borrowed(message)), None));
-    let ending = match &*step.state {
+    let skipped = |message| {
+        Some(Ended {
+            ending: Ending::Skipped,
+            message: Some(Cow::Borrowed(message)),
+            code: None,
+        })
+    };
+    let ended = match &*step.state {
         // Whoever counts what passed must not count what was only played.
         "succeeded" if rehearsal => skipped(UNMEASURED),
         "succeeded" => None,
         "failed" => {
             let last = step.failures.last();
-            let message = last.map(|last| Cow::Borrowed(last.message.as_str()));
-            Some((
-                Ending::Failure,
-                message,
-                last.map(|last| last.code.as_str()),
-            ))
+            Some(Ended {
+                ending: Ending::Failure,
+                message: last.map(|last| Cow::Borrowed(last.message.as_str())),
+                code: last.map(|last| last.code.as_str()),
+            })
         }
         other => skipped(step.reason.as_deref().unwrap_or(other)),
     };
@@ -206,6 +226,6 @@ fn of_step(step: &StepReport, rehearsal: bool) -> Case<'_> {
         name: &step.id,
         class: &step.kind,
         seconds: step.started.zip(step.finished).map(took),
-        ending,
+        ended,
     }
 }
