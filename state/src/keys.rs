@@ -41,6 +41,13 @@ pub(crate) fn parse(key: &[u8]) -> Option<(RunId, Seq)> {
     Some((RunId::new(run).ok()?, seq))
 }
 
+/// The place that a key of the run with this prefix stands for; `None` if it is not one of these.
+pub(crate) fn place(prefix: &[u8], key: &[u8]) -> Option<Seq> {
+    let tail = key.strip_prefix(prefix)?;
+    let seq = Seq::from_be_bytes(tail.first_chunk().copied()?);
+    (tail.len() == TAIL).then_some(seq)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +62,15 @@ mod tests {
         for bad in [&b""[..], b"a\0", b"0123456789", &key(&run("a"), 1, 1)[1..]] {
             assert_eq!(parse(bad), None, "{}", bad.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_place_is_read_of_a_key_of_its_own_run_alone() {
+        let of = |name, key: &[u8]| place(&prefix(&run(name)), key);
+        let long = key(&run("a"), 258, 7);
+        assert_eq!(of("a", &long), Some(258));
+        assert_eq!(of("b", &long), None);
+        assert_eq!(of("a", &long[..long.len() - 1]), None);
     }
 
     #[test]

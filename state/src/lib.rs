@@ -23,6 +23,7 @@ pub mod import;
 mod keys;
 pub mod log;
 pub mod memory_log;
+mod pack;
 mod recovery;
 pub mod run_state;
 pub mod sled_log;

@@ -28,11 +28,12 @@ use crate::exchange::{self, unfinished};
 use crate::head_notes::HeadNotes;
 use crate::keys;
 use crate::log::{Append, EventLog, Visit};
+use crate::pack;
 use crate::recovery::{recover, unsettle};
 
 /// Sixteen parts fill a tree page, which must stay well below a quarter of sled's segment of 512 KiB:
-/// then sled never opens a file for it.
-const PART: usize = 4096;
+/// then sled never opens a file for it. With what sled puts before a value it is a page of memory.
+const PART: usize = 4080;
 /// sled's page cache. A run reads its events once, so a large cache would only cost memory.
 const CACHE: u64 = 4 * 1024 * 1024;
 
@@ -183,36 +184,64 @@ impl SledLog {
         let Some(key) = self.step(|| keys.next_back())? else {
             return Ok(None);
         };
-        let last = self.parse(&key)?.1;
-        let mut sha256 = String::new();
-        self.scan(run, last, &mut |_, record| {
-            sha256 = codec::sha256(record);
-            ControlFlow::Break(())
+        let first = self.parse(&key)?.1;
+        let mut last = None;
+        self.entries(run, first, &mut |first, stored| {
+            pack::unpack(first, stored, &mut |seq, record| {
+                last = Some(Head {
+                    last: seq,
+                    sha256: codec::sha256(record),
+                });
+                ControlFlow::Continue(())
+            })
         })?;
-        Ok(Some(Head { last, sha256 }))
+        Ok(last)
     }
 
-    /// Shows stored records, joined from their parts.
+    /// Shows stored records from `from` on.
     fn scan(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
-        let end = keys::after(run);
-        let mut current: Option<(Seq, Vec<u8>)> = None;
-        let mut entries = self.store.range(keys::key(run, from, 0)..end);
+        self.entries(run, self.entry_of(run, from)?, &mut |first, stored| {
+            pack::unpack(first, stored, &mut |seq, record| match seq < from {
+                true => ControlFlow::Continue(()),
+                false => visit(seq, record),
+            })
+        })
+    }
+
+    /// Under which place an event is stored: its own, or that of the first event of its pack.
+    fn entry_of(&self, run: &RunId, seq: Seq) -> Result<Seq, LogError> {
+        let mut keys = self
+            .store
+            .range(keys::key(run, 0, 0)..=keys::key(run, seq, 0))
+            .keys();
+        let key = self.step(|| keys.next_back())?;
+        key.map_or(Ok(seq), |key| Ok(self.parse(&key)?.1))
+    }
+
+    /// Shows what is stored under each place from `from` on, joined from its parts.
+    fn entries(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
+        let prefix = keys::prefix(run);
+        let mut place = None;
+        let mut joined = Vec::new();
+        let mut entries = self.store.range(keys::key(run, from, 0)..keys::after(run));
         while let Some((key, part)) = self.step(|| entries.next())? {
-            let seq = self.parse(&key)?.1;
-            match &mut current {
-                Some((open, record)) if *open == seq => record.extend_from_slice(&part),
-                _ => {
-                    if let Some((seq, record)) = current.replace((seq, part.to_vec()))
-                        && visit(seq, &record).is_break()
-                    {
-                        return Ok(());
-                    }
+            let seq = match keys::place(&prefix, &key) {
+                Some(seq) => seq,
+                None => self.parse(&key)?.1,
+            };
+            if place != Some(seq) {
+                if let Some(place) = place.replace(seq)
+                    && visit(place, &joined).is_break()
+                {
+                    return Ok(());
                 }
+                joined.clear();
             }
+            joined.extend_from_slice(&part);
         }
-        if let Some((seq, record)) = current {
+        if let Some(place) = place {
             // The last one: there is nothing more to break from.
-            let _ = visit(seq, &record);
+            let _ = visit(place, &joined);
         }
         Ok(())
     }
@@ -243,9 +272,12 @@ impl SledLog {
         })
     }
 
-    fn insert(&self, batch: &mut sled::Batch, run: &RunId, seq: Seq, record: &[u8]) {
-        for (number, part) in (0..).zip(record.chunks(self.part)) {
-            batch.insert(keys::key(run, seq, number), part);
+    /// Adds the records from `first` on to a batch.
+    fn insert(&self, batch: &mut sled::Batch, run: &RunId, first: Seq, records: &[Vec<u8>]) {
+        for (seq, stored) in pack::pack(first, records) {
+            for (number, part) in (0..).zip(stored.chunks(self.part)) {
+                batch.insert(keys::key(run, seq, number), part);
+            }
         }
     }
 }
@@ -281,8 +313,8 @@ impl EventLog for SledLog {
             let mut empty = true;
             for (run, sealed) in runs.iter().zip(&sealed) {
                 let Ok(sealed) = sealed else { continue };
-                for (envelope, record) in sealed.envelopes.iter().zip(&sealed.records) {
-                    self.insert(&mut batch, run, envelope.seq, record);
+                if let Some(first) = sealed.envelopes.first() {
+                    self.insert(&mut batch, run, first.seq, &sealed.records);
                     empty = false;
                 }
             }
@@ -347,9 +379,7 @@ impl EventLog for SledLog {
                 });
             }
             let mut batch = sled::Batch::default();
-            for (seq, record) in (0..).zip(&records) {
-                self.insert(&mut batch, run, seq, record);
-            }
+            self.insert(&mut batch, run, 0, &records);
             self.store(batch)?;
             lock(&self.heads).remove(run);
             Ok(())

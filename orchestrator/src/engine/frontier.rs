@@ -217,10 +217,12 @@ impl Frontier {
     pub(super) fn end(&mut self, dag: &Dag, place: u32, outcome: Outcome, shut: bool) {
         let step = dag.step(place);
         if self.status[place as usize] == Status::Running {
+            // What runs waits for nothing.
             self.vacate(step);
-        }
-        for set in [&mut self.arrived, &mut self.conditional, &mut self.ready] {
-            set.remove(&place);
+        } else {
+            for set in [&mut self.arrived, &mut self.conditional, &mut self.ready] {
+                set.remove(&place);
+            }
         }
         self.status[place as usize] = Status::Ended { outcome, shut };
         *self.open(step.teardown) -= 1;

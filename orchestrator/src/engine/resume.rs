@@ -80,12 +80,12 @@ pub fn check_replacement(
     plan: &Plan,
     changed: &BTreeMap<StepId, Vec<String>>,
 ) -> Result<(), Refusal> {
-    let pending: Vec<&StepId> = super::pending_undos(state).map(|step| &step.id).collect();
+    let pending: HashSet<&StepId> = super::pending_undos(state).map(|step| &step.id).collect();
     let kept: HashSet<&StepId> = plan.steps.iter().map(|step| &step.id).collect();
     for (step, record) in state.steps() {
         let gone = !kept.contains(&step.id);
         let step = &step.id;
-        if gone && pending.contains(&step) {
+        if gone && pending.contains(step) {
             return Err(Refusal::NotPutBack { step: step.clone() });
         }
         let under_way = matches!(record.state, StepState::Running { .. });

@@ -145,23 +145,28 @@ impl Executor {
                 outcome: RunOutcome::Succeeded,
             });
         let mut events = Vec::new();
-        let mut taken_up = state.clone();
+        let mut replaced = None;
         if let Some(plan) = replacement {
             let plan = Arc::new(plan);
-            let replaced = Event::PlanReplaced { plan };
-            taken_up.apply(&imagined(&environment, &taken_up, replaced.clone()))?;
-            events.push(replaced);
+            let event = Event::PlanReplaced { plan };
+            let mut taken_up = state.clone();
+            taken_up.apply(&imagined(&environment, &state, event.clone()))?;
+            replaced = Some(taken_up);
+            events.push(event);
         }
-        let new = taken_up
-            .steps()
-            .any(|(step, record)| record.attempts == 0 && state.place(step.id.as_str()).is_none());
+        let taken_up = replaced.as_ref().unwrap_or(&state);
+        // A run's own plan has no step that is new to it.
+        let new = replaced.is_some()
+            && taken_up.steps().any(|(step, record)| {
+                record.attempts == 0 && state.place(step.id.as_str()).is_none()
+            });
         if complete && !new && !resume.asks_for_more() {
             return Err(Error::Complete { run: state.run });
         }
         let dag = Dag::new(Arc::clone(&taken_up.plan));
-        let forced = is_forced(&dag, &taken_up, &resume);
-        let rechecked = recheck::recheck(&environment, &taken_up, &forced).await;
-        let resumed = resumed(&dag, &taken_up, &rechecked, &resume);
+        let forced = is_forced(&dag, taken_up, &resume);
+        let rechecked = recheck::recheck(&environment, taken_up, &forced).await;
+        let resumed = resumed(&dag, taken_up, &rechecked, &resume);
         events.extend(rechecked);
         events.push(resumed);
         // All of it or none: a plan that was replaced is never without what it reopens.

@@ -117,6 +117,10 @@ pub(super) fn context(
         texts.extend(probe.expect.iter().cloned());
     }
     texts.extend(spec.expect.iter().chain(&spec.inapplicable).cloned());
+    // Without a word there is nobody who could ask.
+    if texts.iter().all(String::is_empty) {
+        return Context::default();
+    }
     // The files that a parameter names may mention outputs too.
     let named: Vec<&Arc<str>> = files
         .iter()

@@ -14,7 +14,7 @@ mod write;
 mod tests;
 
 pub use build::build;
-pub use html::html;
+pub use html::{html, write_html};
 pub use junit::junit;
 pub use markdown::markdown;
 pub use model::{

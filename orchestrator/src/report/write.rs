@@ -14,7 +14,7 @@ use flowctl_workflows::RunId;
 use tempfile::NamedTempFile;
 
 use super::build::build;
-use super::html::html;
+use super::html::write_html;
 use super::junit::junit;
 use super::markdown::markdown;
 use super::model::{EventsEnd, Report};
@@ -28,6 +28,9 @@ pub const FILES: [&str; 5] = [
     "junit.xml",
     "report.html",
 ];
+
+/// How many bytes are written at once.
+const BLOCK: usize = 64 * 1024;
 
 /// Writes reports below a directory, one folder a run.
 pub struct FileRenderer {
@@ -60,7 +63,7 @@ impl Renderer for FileRenderer {
         // A record that cannot be read is not drawn; that it cannot was an error above.
         let record = |hash: &str| self.evidence.get(hash).ok();
         write_whole(&directory.join("report.html"), |file| {
-            file.write_all(html(state, &report, &record).as_bytes())
+            write_html(state, &report, &record, file)
         })?;
         Ok(directory.display().to_string())
     }
@@ -139,7 +142,7 @@ fn write_whole(
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory)?;
-        let mut file = BufWriter::new(NamedTempFile::new_in(directory)?);
+        let mut file = BufWriter::with_capacity(BLOCK, NamedTempFile::new_in(directory)?);
         content(&mut file)?;
         file.into_inner()?.persist(path)?;
         Ok(())

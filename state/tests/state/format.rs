@@ -288,6 +288,17 @@ proptest! {
     }
 
     #[test]
+    fn what_is_stored_without_reading_it_back_reads_back(seq in any::<u64>(), epoch in any::<u64>(), attempt in any::<u32>(), second in -377_705_023_201_i64..=253_402_207_200, nanosecond in 0..1_000_000_000_i32, key in "[^\\[\\]\\pC]{1,20}") {
+        let at = jiff::Timestamp::new(second, nanosecond).unwrap();
+        let step = id(&format!("one[{key}]"));
+        let ended = Event::StepSucceeded { step: step.clone(), attempt, output: Value::Null, findings: vec![], evidence: vec![] };
+        for event in [Event::StepStarted { step, attempt }, ended] {
+            let envelope = Envelope { format: FORMAT, run: run("a"), seq, epoch, at, prev: HASH.to_owned(), event };
+            prop_assert_eq!(decode(&encode(&envelope).unwrap()).unwrap(), envelope);
+        }
+    }
+
+    #[test]
     fn no_bytes_at_all_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(decode(&bytes).is_err());
     }

@@ -25,8 +25,10 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::io::{self, Write};
+
 use flowctl_state::run_state::RunState;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::Report;
 
@@ -38,16 +40,33 @@ struct Page<'a> {
     record: &'a dyn Fn(&str) -> Option<Vec<u8>>,
 }
 
-/// The whole document. `record` gives raw records by their hashes; what it does not give is not drawn.
+/// The whole document as text.
 #[must_use]
 pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
+    let mut text = Vec::new();
+    // Memory takes all of it.
+    let _ = write_html(state, report, record, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes the whole document part by part: of a large workflow it is large. `record` gives raw records by their hashes;
+/// what it does not give is not drawn.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_html(
+    state: &RunState,
+    report: &Report,
+    record: &dyn Fn(&str) -> Option<Vec<u8>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let page = Page {
         state,
         report,
         record,
     };
     let rehearsal = page.is_rehearsal();
-    html! {
+    let frame = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -62,26 +81,47 @@ pub fn html(state: &RunState, report: &Report, record: &dyn Fn(&str) -> Option<V
             body {
                 @if rehearsal { div.rehearsal aria-hidden="true" { "REHEARSAL" } }
                 (head::header(&page))
-                main {
-                    (head::summary(&page))
-                    (criteria::section(&page))
-                    (dag::section(&page))
-                    (timeline::section(&page))
-                    (latency::section(&page))
-                    (experiments::section(&page))
-                    (alerts::section(&page))
-                    (load::section(&page))
-                    (changes::section(&page))
-                    (environment::section(&page))
-                    (unmeasured::section(&page))
-                    (steps::section(&page))
-                }
+                main { (CONTENT) }
                 footer { p { "Rendered from " (report.events.count) " events of run " code { (report.run) } ", the last of them with the SHA-256 " code { (report.events.sha256) } ". Hashes name the raw records under " code { "evidence/" } "." } }
             }
         }
-    }
-    .into_string()
-        + "\n"
+    };
+    let sections: [fn(&Page<'_>) -> Markup; 10] = [
+        head::summary,
+        criteria::section,
+        dag::section,
+        timeline::section,
+        latency::section,
+        experiments::section,
+        alerts::section,
+        load::section,
+        changes::section,
+        environment::section,
+    ];
+    framed(frame, out, |out| {
+        for section in sections {
+            out.write_all(section(&page).into_string().as_bytes())?;
+        }
+        unmeasured::write_section(&page, out)?;
+        steps::write_section(&page, out)
+    })?;
+    out.write_all(b"\n")
+}
+
+/// Stands in a frame where its content goes. No text can look like it, since each is escaped.
+const CONTENT: PreEscaped<&str> = PreEscaped("<!-- content -->");
+
+/// Writes a frame with its content in it.
+fn framed(
+    frame: Markup,
+    out: &mut dyn Write,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let frame = frame.into_string();
+    let (before, after) = frame.split_once(CONTENT.0).unwrap_or((&frame, ""));
+    out.write_all(before.as_bytes())?;
+    content(out)?;
+    out.write_all(after.as_bytes())
 }
 
 impl Page<'_> {

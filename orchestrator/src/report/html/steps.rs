@@ -1,23 +1,31 @@
 //! All steps in the plan's order, each with its raw records: where the links of the page lead.
 
+use std::io::{self, Write};
+
 use maud::{Markup, html};
 
 use super::words::{evidence, seconds, span};
-use super::{Page, part};
+use super::{CONTENT, Page, framed, part};
 use crate::report::model::StepReport;
 
-pub(super) fn section(page: &Page<'_>) -> Markup {
-    let content = html! {
+/// Row by row: this is the one part that has as many as the workflow has steps.
+pub(super) fn write_section(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let table = html! {
         div.scroll tabindex="0" role="group" aria-label="Steps" {
             table.wide {
                 thead {
                     tr { th { "step" } th { "kind" } th { "state" } th.number { "attempts" } th.number { "time" } th { "proves" } th { "raw records" } }
                 }
-                tbody { @for step in &page.report.steps { (row(step)) } }
+                tbody { (CONTENT) }
             }
         }
     };
-    part("steps", "Steps", &content)
+    framed(part("steps", "Steps", &table), out, |out| {
+        for step in &page.report.steps {
+            out.write_all(row(step).into_string().as_bytes())?;
+        }
+        Ok(())
+    })
 }
 
 fn row(step: &StepReport) -> Markup {

@@ -23,6 +23,10 @@ fn page(state: &RunState, records: &[(&str, Value)]) -> String {
         serde_json::to_vec(&found.1).ok()
     };
     let text = html(state, &build(state), &record);
+    assert!(
+        !text.contains(super::CONTENT.0),
+        "each frame has its content"
+    );
     let (head, rest) = text.split_once("<style>").unwrap();
     let (_, body) = rest.split_once("</style>").unwrap();
     format!("{head}{body}").replace("><", ">\n<")

@@ -1,14 +1,17 @@
 //! What this run does not show, and why: criteria without a PASS or a FAIL, steps that were skipped, steps that prove
 //! nothing, and failures that a later attempt hid.
 
+use std::io::{self, Write};
+
 use flowctl_workflows::result::Verdict;
-use maud::{Markup, html};
+use maud::html;
 
 use super::words::{badge, step};
-use super::{Page, nothing, part};
+use super::{CONTENT, Page, framed, nothing, part};
 use crate::report::model::{CriterionReport, StepReport};
 
-pub(super) fn section(page: &Page<'_>) -> Markup {
+/// Step by step where it names steps: that may be all.
+pub(super) fn write_section(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let report = page.report;
     let open: Vec<&CriterionReport> = report
         .criteria
@@ -47,8 +50,15 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         }
         @if !report.proving_nothing.is_empty() {
             h3 { "Steps that prove no criterion" }
-            p { @for (number, id) in report.proving_nothing.iter().enumerate() { @if number > 0 { ", " } (step(id)) } "." }
+            p { (CONTENT) "." }
         }
     };
-    part("unmeasured", "What was not measured, and why", &content)
+    let frame = part("unmeasured", "What was not measured, and why", &content);
+    framed(frame, out, |out| {
+        for (number, id) in report.proving_nothing.iter().enumerate() {
+            let after = if number > 0 { ", " } else { "" };
+            out.write_all(html! { (after) (step(id)) }.into_string().as_bytes())?;
+        }
+        Ok(())
+    })
 }
