@@ -141,7 +141,9 @@ async fn serve(connection: TcpStream, address: SocketAddr) -> std::io::Result<()
     while let Some(first) = request(&mut connection).await? {
         let body = match first.starts_with("POST ") {
             true => page(json!({ "nextUri": format!("http://{address}/v1/statement/1") })),
-            false => page(json!({ "columns": [{"name": "one", "type": "integer"}], "data": [[1]] })),
+            false => {
+                page(json!({ "columns": [{"name": "one", "type": "integer"}], "data": [[1]] }))
+            }
         };
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         connection.write_all((head + &body).as_bytes()).await?;

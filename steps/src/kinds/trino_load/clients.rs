@@ -115,10 +115,7 @@ impl One<'_> {
     }
 
     async fn as_due(self, schedule: Schedule) -> Result<Vec<Ran>, StepError> {
-        let begun = *self
-            .queue
-            .begun
-            .get_or_init(|| self.cx.clock.elapsed());
+        let begun = *self.queue.begun.get_or_init(|| self.cx.clock.elapsed());
         let mut ran = Vec::new();
         loop {
             let place = self.queue.next.fetch_add(1, Ordering::Relaxed);

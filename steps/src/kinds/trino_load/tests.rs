@@ -202,7 +202,11 @@ fn a_schedule_that_was_not_held_proves_nothing() {
     late.push(500);
     let (finding, _) = scheduled(json!({}), &late);
     assert_eq!(finding.verdict, Verdict::Inconclusive);
-    assert!(finding.reason.contains("500.0 ms late"), "{}", finding.reason);
+    assert!(
+        finding.reason.contains("500.0 ms late"),
+        "{}",
+        finding.reason
+    );
     let (finding, _) = scheduled(json!({"late": "1s"}), &late);
     assert_eq!(finding.verdict, Verdict::Pass);
     let (finding, _) = scheduled(json!({"late": "1s", "overlap": {"min": 3}}), &[0]);
@@ -305,7 +309,10 @@ async fn what_the_client_alone_takes_stands_beside_what_was_measured_and_is_foun
     }
     // Its queries are none of the platform's.
     let sent = coordinator.lines();
-    assert_eq!(sent.iter().filter(|line| line.starts_with("POST")).count(), 1);
+    assert_eq!(
+        sent.iter().filter(|line| line.starts_with("POST")).count(),
+        1
+    );
 }
 
 #[tokio::test]

@@ -93,7 +93,9 @@ fn judge_schedule(params: &Params, ran: &[Ran], output: &LoadOutput) -> Option<(
     } else {
         (
             Verdict::Inconclusive,
-            format!("{sent}, and at most {most} ms were allowed; take more clients, or send fewer queries"),
+            format!(
+                "{sent}, and at most {most} ms were allowed; take more clients, or send fewer queries"
+            ),
         )
     })
 }
