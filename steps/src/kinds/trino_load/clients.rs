@@ -110,11 +110,11 @@ impl One<'_> {
     async fn run(self) -> Result<Vec<Ran>, StepError> {
         match self.queue.schedule {
             None => self.one_after_the_other().await,
-            Some(schedule) => self.as_due(schedule).await,
+            Some(schedule) => self.when_due(schedule).await,
         }
     }
 
-    async fn as_due(self, schedule: Schedule) -> Result<Vec<Ran>, StepError> {
+    async fn when_due(self, schedule: Schedule) -> Result<Vec<Ran>, StepError> {
         let begun = *self.queue.begun.get_or_init(|| self.cx.clock.elapsed());
         let mut ran = Vec::new();
         loop {
