@@ -65,6 +65,10 @@ bench: build ## flowctl beside make, ninja, xargs and bare loops; writes docs/be
 	@for peer in make ninja xargs; do command -v $$peer >/dev/null || apt-get install -y --no-install-recommends make ninja-build findutils; done
 	FLOWCTL_BIN=$(abspath $(FLOWCTL)) $(CARGO) bench --locked -p flowctl-tests --bench processes -- --write $(abspath docs/benchmarks)
 
+.PHONY: bench-parts
+bench-parts: ## the parts of flowctl one by one, beside their last time
+	$(CARGO) bench --locked -p flowctl --bench parts
+
 .PHONY: durable
 durable: ## strace: nothing is acknowledged before its fdatasync
 	@command -v strace >/dev/null || apt-get install -y --no-install-recommends strace

@@ -15,6 +15,8 @@ mod gc;
 mod hard;
 mod language;
 mod lease;
+#[cfg(all(target_os = "linux", target_endian = "little"))]
+mod linked;
 mod mounts;
 mod recover;
 mod rehearsal;

@@ -12,6 +12,11 @@ use super::group::{Ended, Group};
 use super::redaction::Redaction;
 use crate::context::{StepContext, Stream};
 
+/// How much of a pipe is read at first. Most programs say little, and large memory is given back to the system at once.
+const FIRST_READ: usize = 1 << 10;
+/// How much is read of one that says more.
+const NEXT_READS: usize = 16 << 10;
+
 /// How a child's life went.
 #[derive(Debug)]
 pub struct Conversation {
@@ -100,16 +105,20 @@ async fn listen(
         capture.push(clean);
         lines.push(clean, |line| cx.sink.line(stream, line));
     };
-    let mut buffer = vec![0; 16 << 10];
+    let mut buffer = Vec::with_capacity(FIRST_READ);
     loop {
+        buffer.clear();
         let read = tokio::select! {
-            read = pipe.read(&mut buffer) => read.unwrap_or(0),
+            read = pipe.read_buf(&mut buffer) => read.unwrap_or(0),
             () = deaf.cancelled() => 0,
         };
         if read == 0 {
             break;
         }
-        take(&redaction.push(&buffer[..read]));
+        take(&redaction.push(&buffer));
+        if read == buffer.capacity() {
+            buffer.reserve(NEXT_READS);
+        }
     }
     take(&redaction.end());
     lines.end(|line| cx.sink.line(stream, line));

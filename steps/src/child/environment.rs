@@ -27,8 +27,11 @@ pub fn apply(
     variables: &Variables,
     mark: Option<(&str, &str)>,
 ) -> Result<(), StepError> {
-    for name in hidden(std::env::vars_os(), &cx.secrets) {
-        command.env_remove(name);
+    // To look at all variables copies them.
+    if cx.secrets.names().next().is_some() {
+        for name in hidden(std::env::vars_os(), &cx.secrets) {
+            command.env_remove(name);
+        }
     }
     command.env_remove(STEP_MARK).env_remove(PROCESS_MARK);
     for (name, value) in cx.child_env.iter() {

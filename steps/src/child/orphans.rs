@@ -10,9 +10,15 @@
 //! group: a library's own child is its own.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::process::{Pid, WaitOptions, getpgid, getpid, set_child_subreaper, waitpid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpgid, getpid, set_child_subreaper,
+    waitid, waitpid,
+};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,7 +52,10 @@ pub async fn reap() {
         return;
     };
     while ended.recv().await.is_some() {
-        none_left();
+        // Most of these signals are of a child that its own step has waited for already.
+        if matches!(ended_child(), Ok(Some(_))) {
+            none_left();
+        }
     }
 }
 
@@ -71,6 +80,9 @@ pub(crate) fn none_left() -> bool {
         return false;
     };
     let started = lock(started);
+    if ended_child().is_err_and(|error| error == Errno::CHILD) {
+        return true;
+    }
     let Some(children) = children() else {
         return false;
     };
@@ -87,11 +99,23 @@ pub(crate) fn none_left() -> bool {
     left.count() == 0
 }
 
+/// Some child of flowctl that has ended and was not waited for, which it still is not then. An error: `CHILD`, when flowctl
+/// has no children at all.
+fn ended_child() -> rustix::io::Result<Option<WaitIdStatus>> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::All, look)
+}
+
 /// The children of flowctl's first thread, which is where the kernel puts orphans. `None`: this kernel does not say.
 fn children() -> Option<Vec<Pid>> {
     let own = getpid().as_raw_nonzero();
-    let text = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).ok()?;
-    text.split_ascii_whitespace()
+    let file = File::open(format!("/proc/self/task/{own}/children")).ok()?;
+    // In one read: the kernel goes through all children before those that it has named for each one.
+    let mut text = Vec::with_capacity(4096);
+    file.take(u64::MAX).read_to_end(&mut text).ok()?;
+    std::str::from_utf8(&text)
+        .ok()?
+        .split_ascii_whitespace()
         .map(|pid| Pid::from_raw(pid.parse().ok()?))
         .collect()
 }

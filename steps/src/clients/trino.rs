@@ -5,6 +5,7 @@
 //! whose answer is no longer wanted is ended on the server, also when its future is dropped. The client
 //! never judges a result, and never writes a credential into an error.
 
+pub mod calibration;
 pub mod classify;
 mod connect;
 #[cfg(any(test, feature = "testing"))]

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::trino_query::{Bounds, SessionValue, session_of, text};
 use crate::again::JudgeAgain;
+use crate::clients::trino::calibration::Calibration;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -165,6 +166,9 @@ pub struct BenchmarkOutput {
     pub queries: Vec<CaseOutput>,
     /// Whether Trino was reached through a port-forward. The times judged are the server's own all the same.
     pub port_forwarded: bool,
+    /// What the client alone took for a query just before, against a coordinator in flowctl's own process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// What one query came to.
@@ -257,6 +261,7 @@ impl Step for TrinoBenchmark {
         let mut output = BenchmarkOutput {
             queries: Vec::new(),
             port_forwarded: client.forwarded(),
+            calibration: measured.first().and_then(|measured| measured.calibration),
         };
         let mut findings = Vec::new();
         for ((case, statement), measured) in self.0.queries.iter().zip(&statements).zip(measured) {
@@ -268,6 +273,7 @@ impl Step for TrinoBenchmark {
                 "port_forwarded": client.forwarded(),
                 "samples": measured.samples,
                 "error": measured.failure,
+                "calibration": measured.calibration,
             });
             let evidence = cx
                 .evidence_json(&format!("benchmark-{}.json", case.name), &record)

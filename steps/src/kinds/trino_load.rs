@@ -2,7 +2,8 @@
 //! Effect: none; it takes only statements that read. Idempotent: after a crash what runs is ended and it begins
 //! again. Permissions: those that the queries need, and to see the user's own queries.
 //!
-//! Closed model: each client sends its next query when its last one has ended. That twenty queries were sent at once
+//! Closed model: each client sends its next query when its last one has ended. Open model: queries are sent when they are due,
+//! and how late each was is recorded. That twenty queries were sent at once
 //! does not mean that the server worked on twenty at once, so the overlap is taken from the server's own clock.
 
 mod again;
@@ -21,6 +22,7 @@ use serde_json::json;
 use super::trino_benchmark::reading;
 use super::trino_query::session_of;
 use crate::again::JudgeAgain;
+use crate::clients::trino::calibration::{Calibration, calibrate};
 use crate::clients::trino::query::millis;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
@@ -68,6 +70,25 @@ pub struct LoadOutput {
     pub probe_p50_millis: Option<f64>,
     /// Whether Trino was reached through a port-forward.
     pub port_forwarded: bool,
+    /// In the open model: the median of how late queries were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_p50_millis: Option<f64>,
+    /// The 99th percentile of the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_p99_millis: Option<f64>,
+    /// What the client alone took for a query just before, against a coordinator in flowctl's own process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+impl LoadOutput {
+    /// What the client alone took stands beside what was measured with it.
+    fn calibrated(&mut self, calibration: Option<Calibration>, finding: &mut Finding) {
+        self.calibration = calibration;
+        finding
+            .numbers
+            .extend(calibration.iter().flat_map(Calibration::numbers));
+    }
 }
 
 /// The step.
@@ -98,11 +119,7 @@ impl Kind for TrinoLoad {
 #[async_trait]
 impl Step for TrinoLoad {
     async fn run(&self, cx: &StepContext) -> Result<Output, StepError> {
-        let Params {
-            queries,
-            model: Model::Closed,
-            ..
-        } = &self.0;
+        let Params { queries, .. } = &self.0;
         let statements = queries
             .iter()
             .map(|query| reading(cx, &query.name, query.sql.as_deref(), query.file.as_deref()))
@@ -114,6 +131,7 @@ impl Step for TrinoLoad {
         cx.sink
             .checkpoint(json!({ "source": source(&cx.attempt) }))
             .await?;
+        let calibration = calibrate(cx).await?;
         let begun = cx.clock.elapsed();
         let options = self.request();
         let probe = probe::Beside::of(cx, &client, &self.0)?;
@@ -125,6 +143,7 @@ impl Step for TrinoLoad {
         overlap::add_times(cx, &client, &mut ran).await?;
         let (mut finding, mut output) =
             verdict::judge(&self.0, &ran, &readings, wall_millis, client.forwarded());
+        output.calibrated(calibration, &mut finding);
         output.probes = probes.len() as u64;
         let probed = probe.judge(&probes);
         output.probe_p50_millis = probed.as_ref().and_then(|(_, median)| *median);

@@ -36,6 +36,7 @@ fn main() -> Result<(), Failure> {
         Some((role, rest)) if role == "append" => bare::append(rest),
         Some((role, rest)) if role == "spawn" => bare::spawn(rest),
         Some((role, rest)) if role == "trino" => trino::flowctl(rest),
+        Some((role, rest)) if role == "trino-load" => trino::load(rest),
         Some((role, _)) if role == "trino-bare" => trino::bare(),
         _ => bench(&options(&arguments)?),
     }

@@ -20,6 +20,16 @@ const QUERIES: usize = 60;
 /// Where a run leaves what a query took at its median, in seconds.
 pub(crate) const MEDIAN: &str = "median";
 
+/// In an open load: a query is due every so often, and each is held back so long that nine of ten clients have one under way.
+/// Were it all of them, none would be free when a query is due.
+const EVERY_MILLIS: u64 = 5;
+const CLIENTS: u64 = 200;
+const HELD: Duration = Duration::from_millis(CLIENTS * EVERY_MILLIS * 9 / 10);
+/// How long the load lasts.
+const LOAD_SECONDS: u64 = 10;
+/// The statement that is held back so long.
+const SLOW: &str = "SELECT 2";
+
 const STATEMENT: &str = "SELECT 1";
 
 /// `FLOWCTL`: a benchmark of flowctl's against the stub, in the working directory.
@@ -27,6 +37,37 @@ pub(crate) fn flowctl(arguments: &[String]) -> Result<(), Failure> {
     let [flowctl] = arguments else {
         return Err("usage: trino FLOWCTL".into());
     };
+    let step = format!(
+        "uses: trino.benchmark, proves: [answered], with: {{warmup: 3, runs: {QUERIES}, queries: \
+         [{{name: one, sql: {STATEMENT}, sla: {{p50: 1m}}}}]}}"
+    );
+    let report = report(Command::new(flowctl), &step)?;
+    leave(&report, "client p50")
+}
+
+/// `FLOWCTL NUMBER`: an open load of flowctl's against the stub, all of flowctl on one core; what is left is this number of
+/// its report, for example how late its queries were at the 99th percentile.
+pub(crate) fn load(arguments: &[String]) -> Result<(), Failure> {
+    let [flowctl, number] = arguments else {
+        return Err("usage: trino-load FLOWCTL NUMBER".into());
+    };
+    let step = format!(
+        "uses: trino.load, proves: [answered], with: {{model: open, every: {EVERY_MILLIS}ms, clients: {CLIENTS}, \
+         duration: {LOAD_SECONDS}s, overlap: {{min: 1}}, queries: [{{name: one, sql: {SLOW}}}]}}"
+    );
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0", flowctl]);
+    leave(&report(command, &step)?, number)
+}
+
+/// Leaves a number of milliseconds where [`median`] finds it.
+fn leave(report: &Value, name: &str) -> Result<(), Failure> {
+    let millis = number(report, name).ok_or(format!("the report has no `{name}`"))?;
+    Ok(std::fs::write(MEDIAN, (millis / 1e3).to_string())?)
+}
+
+/// The report of a run of one step against the stub, in the working directory.
+fn report(mut command: Command, step: &str) -> Result<Value, Failure> {
     let address = stub()?;
     let here = std::env::current_dir()?;
     std::fs::write(
@@ -39,29 +80,25 @@ pub(crate) fn flowctl(arguments: &[String]) -> Result<(), Failure> {
         here.join("bench.yaml"),
         format!(
             "apiVersion: flowctl/v1\nkind: Workflow\nmetadata: {{name: bench}}\ncriteria:\n  - {{id: answered, text: answered}}\nsteps:\n  \
-             - {{id: queries, uses: trino.benchmark, proves: [answered], with: {{warmup: 3, runs: {QUERIES}, queries: \
-             [{{name: one, sql: {STATEMENT}, sla: {{p50: 1m}}}}]}}}}\n"
+             - {{id: queries, {step}}}\n"
         ),
     )?;
-    let mut command = Command::new(flowctl);
     command.args(["run", "bench.yaml", "--target", "stub.yaml", "--quiet"]);
     at_home(&mut command, &here);
     let status = command
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .status()?;
-    if !status.success() {
+    // 3: a schedule that was not held proves nothing, and here it is what is measured.
+    if !matches!(status.code(), Some(0 | 3)) {
         return Err(format!("flowctl ended with {status}").into());
     }
     let run = std::fs::read_dir(here.join("state/reports"))?
         .next()
         .ok_or("there is no report")??;
-    let report: Value = serde_json::from_slice(&std::fs::read(run.path().join("report.json"))?)?;
-    let median = number(&report, "client p50").ok_or("the report has no `client p50`")?;
-    Ok(std::fs::write(
-        here.join(MEDIAN),
-        (median / 1e3).to_string(),
-    )?)
+    Ok(serde_json::from_slice(&std::fs::read(
+        run.path().join("report.json"),
+    )?)?)
 }
 
 /// The same queries from a client that does nothing but send and read.
@@ -127,20 +164,31 @@ fn stub() -> Result<SocketAddr, Failure> {
 fn serve(connection: TcpStream, address: SocketAddr) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
     let mut connection = BufReader::new(connection);
-    while let Some(first) = message(&mut connection)? {
-        let body = match first.split(' ').take(2).collect::<Vec<_>>()[..] {
-            ["POST", "/v1/statement"] => page(&format!(
-                ",\"nextUri\":\"http://{address}/v1/statement/page\""
-            )),
+    while let Some((first, body)) = message(&mut connection)? {
+        let rows = || page(",\"columns\":[{\"name\":\"one\",\"type\":\"integer\"}],\"data\":[[1]]");
+        let next = |last: &str| {
+            page(&format!(
+                ",\"nextUri\":\"http://{address}/v1/statement/{last}\""
+            ))
+        };
+        let (status, body) = match first.split(' ').take(2).collect::<Vec<_>>()[..] {
+            ["POST", "/v1/statement"] if body == SLOW.as_bytes() => ("200 OK", next("slow")),
+            ["POST", "/v1/statement"] => ("200 OK", next("page")),
+            // The only latency there is.
             ["GET", "/v1/statement/page"] => {
-                // The only latency there is.
                 std::thread::sleep(LATENCY);
-                page(",\"columns\":[{\"name\":\"one\",\"type\":\"integer\"}],\"data\":[[1]]")
+                ("200 OK", rows())
             }
-            _ => "[]".to_owned(),
+            ["GET", "/v1/statement/slow"] => {
+                std::thread::sleep(HELD);
+                ("200 OK", rows())
+            }
+            ["GET", "/v1/query"] => ("200 OK", "[]".to_owned()),
+            // It remembers no query.
+            _ => ("410 Gone", String::new()),
         };
         let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         connection.get_mut().write_all(answer.as_bytes())?;
@@ -155,8 +203,8 @@ fn page(more: &str) -> String {
     )
 }
 
-/// Reads a request or an answer to its end; its first line. `None`: the other side has closed.
-fn message(connection: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
+/// Reads a request or an answer to its end; its first line and its body. `None`: the other side has closed.
+fn message(connection: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Vec<u8>)>> {
     let (mut first, mut length) = (String::new(), 0);
     if connection.read_line(&mut first)? == 0 {
         return Ok(None);
@@ -172,6 +220,7 @@ fn message(connection: &mut BufReader<TcpStream>) -> std::io::Result<Option<Stri
             length = value.trim().parse().unwrap_or(0);
         }
     }
-    connection.read_exact(&mut vec![0; length])?;
-    Ok(Some(first))
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body)?;
+    Ok(Some((first, body)))
 }

@@ -1,6 +1,8 @@
 //! Room on the stack for deep expressions. The compiler and the interpreter recurse, and in a debug build a
 //! single pair of brackets can cost a fifth of a megabyte.
 
+use std::panic::AssertUnwindSafe;
+
 use super::SyntaxError;
 
 /// Brackets inside each other.
@@ -109,21 +111,15 @@ impl Size {
     /// Does `work` on a stack that is large enough.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub(super) fn run<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    /// When the system gives no such stack, or `work` panics there.
+    pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> Result<T, String> {
         if self.depth <= SMALL.depth && self.operators <= SMALL.operators {
             return Ok(work());
         }
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, work);
-            let thread =
-                thread.map_err(|error| format!("no thread for a deep expression: {error}"))?;
-            thread
-                .join()
-                .map_err(|_| "the interpreter broke on this expression".to_owned())
-        })
+        // The same thread goes on there: starting another takes longer than most expressions.
+        let work = || stacker::grow(STACK, work);
+        std::panic::catch_unwind(AssertUnwindSafe(work))
+            .map_err(|_| "the interpreter broke on this expression".to_owned())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The workflow's file and those that it includes, each held against its schema.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -51,6 +51,18 @@ pub(super) fn read(
     parts.iter().any(|part| part.main).then_some(parts)
 }
 
+/// The schema of a workflow's own file, or that of one which it includes. Made once: that takes longer than to hold a file
+/// against it.
+fn shape(main: bool) -> &'static Result<Shape, String> {
+    static MAIN: OnceLock<Result<Shape, String>> = OnceLock::new();
+    static PART: OnceLock<Result<Shape, String>> = OnceLock::new();
+    let (made, schema) = match main {
+        true => (&MAIN, schema::workflow as fn() -> &'static Value),
+        false => (&PART, schema::part as fn() -> &'static Value),
+    };
+    made.get_or_init(|| Shape::document(Arc::new(schema().clone())))
+}
+
 struct Reader<'a, 'f> {
     files: &'a mut Files<'f>,
     problems: &'a mut Vec<Diagnostic>,
@@ -72,12 +84,7 @@ impl Reader<'_, '_> {
         let Some(node) = node else { return };
         let main = mention.is_none();
         let mut value = node.to_json();
-        let shape = if main {
-            Shape::document(Arc::new(schema::workflow().clone()))
-        } else {
-            Shape::document(Arc::new(schema::part().clone()))
-        };
-        let flaws = match &shape {
+        let flaws = match shape(main) {
             Ok(shape) => shape.check(Subject {
                 value: &value,
                 node: &node,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::protocol::{Column, Page, QueryError, Stats};
 use super::rows::Fingerprint;
-use super::transport::{Repeat, decode, escape, headers};
+use super::transport::{Answer, Repeat, Took, decode, escape, headers};
 use super::{Statement, TrinoClient, classify, source};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -65,6 +65,10 @@ pub struct QueryResult {
     pub wall: Duration,
     /// From the request to the first row on this side.
     pub first_row: Option<Duration>,
+    /// From the moment at which the statement was sent to the first byte of the first answer.
+    pub first_byte: Duration,
+    /// What of `wall` is flowctl's own work: all but the times from a request's sending to its answer's last byte.
+    pub own: Duration,
 }
 
 impl QueryResult {
@@ -86,6 +90,8 @@ impl QueryResult {
             "pages": self.pages,
             "client_wall_millis": millis(self.wall),
             "client_first_row_millis": self.first_row.map(millis),
+            "client_first_byte_micros": micros(self.first_byte),
+            "client_own_micros": micros(self.own),
         })
     }
 }
@@ -109,6 +115,12 @@ pub struct QueryRefusal {
 #[must_use]
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A duration as whole microseconds.
+#[must_use]
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The tags of a statement's queries.
@@ -145,10 +157,10 @@ impl TrinoClient {
         options: &QueryOptions,
     ) -> Result<Result<QueryResult, QueryRefusal>, StepError> {
         let begun = cx.clock.elapsed();
-        let page = tokio::select! {
+        let (page, took) = tokio::select! {
             () = cx.cancel.cancelled() => return Err(StepError::cancelled()),
             // Dropping this request is harmless: the server begins a query when its first page is asked for.
-            page = self.submit(cx, statement, options) => page?,
+            answer = self.submit(cx, statement, options) => answer?,
         };
         let refused = |page: &Page, error: &QueryError| {
             let mut failure = classify::query_failed(&page.id, error);
@@ -176,6 +188,8 @@ impl TrinoClient {
             cx.sink.checkpoint(handle).await?;
         }
         let mut gathered = Gathered::new(&page, options.max_rows);
+        gathered.result.first_byte = took.first_byte;
+        gathered.waited = took.whole;
         gathered.take(page, cx.clock.elapsed() - begun);
         let mut shown = String::new();
         while let Some(next) = flight.next.clone() {
@@ -186,7 +200,8 @@ impl TrinoClient {
                 }
                 answer = self.page(&flight.query_id, &next) => answer,
             };
-            let page = answer.map_err(|error| lost_if_doubled(error, statement))?;
+            let (page, took) = answer.map_err(|error| lost_if_doubled(error, statement))?;
+            gathered.waited += took.whole;
             flight.next.clone_from(&page.next_uri);
             if options.show {
                 let progress = progress(&page);
@@ -208,24 +223,26 @@ impl TrinoClient {
         cx: &StepContext,
         statement: &Statement,
         options: &QueryOptions,
-    ) -> Result<Page, StepError> {
+    ) -> Result<(Page, Took), StepError> {
         let headers = headers(&self.query_headers(cx, statement, options))?;
-        let bytes = self
-            .send("the statement", Repeat::Unprocessed, || {
+        let answer = self
+            .answer("the statement", Repeat::Unprocessed, || {
                 let request = self.request(Method::POST, "v1/statement")?;
                 Ok(request
                     .headers(headers.clone())
                     .body(statement.sql().to_owned()))
             })
             .await?;
-        decode("the statement", &bytes)
+        page_of("the statement", &answer)
     }
 
-    async fn page(&self, query_id: &str, uri: &str) -> Result<Page, StepError> {
+    async fn page(&self, query_id: &str, uri: &str) -> Result<(Page, Took), StepError> {
         let path = self.own_path(uri)?;
         let what = format!("the request for a page of query {query_id}");
-        let bytes = self.send(&what, Repeat::Always, || self.get(&path)).await?;
-        decode(&what, &bytes)
+        let answer = self
+            .answer(&what, Repeat::Always, || self.get(&path))
+            .await?;
+        page_of(&what, &answer)
     }
 
     /// The headers of a statement beside the credentials.
@@ -270,6 +287,10 @@ impl TrinoClient {
         }
         headers
     }
+}
+
+fn page_of(what: &str, answer: &Answer) -> Result<(Page, Took), StepError> {
+    Ok((decode(what, &answer.bytes)?, answer.took))
 }
 
 /// A server that went silent may have finished what it was doing.
@@ -337,6 +358,8 @@ pub(super) struct Gathered {
     result: QueryResult,
     fingerprint: Fingerprint,
     max_rows: usize,
+    /// How long the server and the network took.
+    waited: Duration,
 }
 
 impl Gathered {
@@ -354,11 +377,14 @@ impl Gathered {
             pages: 0,
             wall: Duration::ZERO,
             first_row: None,
+            first_byte: Duration::ZERO,
+            own: Duration::ZERO,
         };
         Self {
             result,
             fingerprint: Fingerprint::default(),
             max_rows,
+            waited: Duration::ZERO,
         }
     }
 
@@ -390,6 +416,7 @@ impl Gathered {
 
     pub(super) fn finish(mut self, wall: Duration) -> QueryResult {
         self.result.wall = wall;
+        self.result.own = wall.saturating_sub(self.waited);
         self.result.fingerprint = self.fingerprint.finish();
         self.result
     }

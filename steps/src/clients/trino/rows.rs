@@ -3,6 +3,8 @@
 //! Floating-point numbers count to nine significant digits, because a sum that several threads make comes out
 //! a little different each time.
 
+use std::fmt::{self, Write as _};
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -11,14 +13,17 @@ use sha2::{Digest, Sha256};
 pub struct Fingerprint {
     sum: [u8; 32],
     rows: u64,
+    /// The text of the row at hand; kept, so that a row needs no memory of its own.
+    text: String,
 }
 
 impl Fingerprint {
     /// Takes one more row.
     pub fn add(&mut self, row: &[Value]) {
-        let mut text = String::new();
+        let text = &mut self.text;
+        text.clear();
         for value in row {
-            write(&mut text, value);
+            write(text, value);
             text.push('\u{1f}');
         }
         // A sum and not an exclusive or: with the latter two equal rows would cancel each other.
@@ -49,9 +54,10 @@ fn write(text: &mut String, value: &Value) {
         Value::Number(number) => match number.as_f64() {
             // Zero has two signs and one meaning.
             Some(float) if number.is_f64() => {
-                text.push_str(&format!("{:.8e}", if float == 0.0 { 0.0 } else { float }))
+                let float = if float == 0.0 { 0.0 } else { float };
+                print(text, format_args!("{float:.8e}"));
             }
-            _ => text.push_str(&number.to_string()),
+            _ => print(text, format_args!("{number}")),
         },
         Value::Array(items) => {
             text.push('[');
@@ -67,15 +73,19 @@ fn write(text: &mut String, value: &Value) {
             fields.sort_by_key(|(key, _)| *key);
             text.push('{');
             for (key, item) in fields {
-                text.push_str(&Value::from(key.as_str()).to_string());
-                text.push(':');
+                print(text, format_args!("{}:", Value::from(key.as_str())));
                 write(text, item);
                 text.push(',');
             }
             text.push('}');
         }
-        other => text.push_str(&other.to_string()),
+        other => print(text, format_args!("{other}")),
     }
+}
+
+fn print(text: &mut String, what: fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = text.write_fmt(what);
 }
 
 #[cfg(test)]

@@ -24,6 +24,24 @@ pub(super) enum Repeat {
     Unprocessed,
 }
 
+/// An answer, and how long it took.
+pub(super) struct Answer {
+    /// Its body.
+    pub(super) bytes: Vec<u8>,
+    /// How long it took.
+    pub(super) took: Took,
+}
+
+/// How long an answer took, from the moment at which its request was made and only had to be sent. What flowctl does before
+/// and afterwards is not in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Took {
+    /// Until its first byte.
+    pub(super) first_byte: Duration,
+    /// Until its last one, with lost tries and the waits between them.
+    pub(super) whole: Duration,
+}
+
 /// Why one try came to nothing.
 enum Lost {
     /// Not worth another try.
@@ -96,6 +114,7 @@ impl TrinoClient {
     ) -> Result<Vec<u8>, StepError> {
         self.try_once(what, build()?)
             .await
+            .map(|(bytes, _)| bytes)
             .map_err(|lost| match lost {
                 Lost::Final(error) | Lost::Again { error, .. } => error,
             })
@@ -108,12 +127,29 @@ impl TrinoClient {
         repeat: Repeat,
         build: impl Fn() -> Result<RequestBuilder, StepError>,
     ) -> Result<Vec<u8>, StepError> {
+        Ok(self.answer(what, repeat, build).await?.bytes)
+    }
+
+    /// The same, with the time that it took.
+    pub(super) async fn answer(
+        &self,
+        what: &str,
+        repeat: Repeat,
+        build: impl Fn() -> Result<RequestBuilder, StepError>,
+    ) -> Result<Answer, StepError> {
         let patience = self.0.patience;
+        let mut request = build()?;
         let first = Instant::now();
         let mut longest = patience.initial;
         loop {
-            let error = match self.try_once(what, build()?).await {
-                Ok(bytes) => return Ok(bytes),
+            let error = match self.try_once(what, request).await {
+                Ok((bytes, first_byte)) => {
+                    let took = Took {
+                        first_byte: first_byte - first,
+                        whole: first.elapsed(),
+                    };
+                    return Ok(Answer { bytes, took });
+                }
                 Err(Lost::Final(error)) => return Err(error),
                 Err(Lost::Again {
                     error,
@@ -128,10 +164,16 @@ impl TrinoClient {
             tracing::debug!(%what, error = %error, wait_ms = wait.as_millis(), "asking Trino again");
             tokio::time::sleep(wait).await;
             longest = (longest * 2).min(patience.max);
+            request = build()?;
         }
     }
 
-    async fn try_once(&self, what: &str, request: RequestBuilder) -> Result<Vec<u8>, Lost> {
+    /// The body, and when its first byte came: the head of the answer comes with it, or before.
+    async fn try_once(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+    ) -> Result<(Vec<u8>, Instant), Lost> {
         let unreachable = |error: reqwest::Error| {
             // Connecting failed: nothing was sent, so nothing was taken.
             let may_be_taken = !error.is_connect();
@@ -148,10 +190,11 @@ impl TrinoClient {
             }
         };
         let response = request.send().await.map_err(unreachable)?;
+        let first_byte = Instant::now();
         let status = response.status();
         let bytes = response.bytes().await.map_err(unreachable)?;
         if status.is_success() {
-            return Ok(bytes.into());
+            return Ok((bytes.into(), first_byte));
         }
         let said = self.0.secrets.redact(&String::from_utf8_lossy(&bytes));
         let error = classify::http_failed(what, status.as_u16(), &said);

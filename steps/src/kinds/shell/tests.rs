@@ -278,6 +278,37 @@ async fn a_descendant_that_has_ended_by_itself_stays_not_as_a_zombie() {
 }
 
 #[tokio::test]
+async fn an_orphan_that_ends_later_is_waited_for_as_well() {
+    orphans::adopt();
+    let reaping = tokio::spawn(orphans::reap());
+    tokio::task::yield_now().await;
+    // The shell is gone at once; what it started lives until its input ends.
+    let mut command = tokio::process::Command::new("sh");
+    command
+        .args(["-c", "exec 3<&0; cat <&3 >/dev/null & echo $!"])
+        .process_group(0)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let (mut child, known) = orphans::spawn(&mut command).unwrap();
+    let input = child.stdin.take().unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    drop(known);
+    let pid = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    let there = || std::path::Path::new("/proc").join(&pid).exists();
+    assert!(there());
+    drop(input);
+    for _ in 0..100_000 {
+        if !there() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        std::thread::yield_now();
+    }
+    assert!(!there(), "process {pid} is still there");
+    reaping.abort();
+}
+
+#[tokio::test]
 async fn what_an_earlier_attempt_left_is_ended_before_the_program_starts() {
     let mut cx = context();
     World(cx.clone()).leave_half_done(&cx).await;

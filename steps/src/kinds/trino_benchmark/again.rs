@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{BenchmarkOutput, Measured, Params, Sample, verdict};
 use crate::again::{self, Again, NotJudged, Records};
+use crate::clients::trino::calibration::Calibration;
 
 /// The record of one query.
 #[derive(Debug, Deserialize)]
@@ -11,12 +12,15 @@ struct Recorded {
     port_forwarded: bool,
     samples: Vec<Sample>,
     error: Option<String>,
+    #[serde(default)]
+    calibration: Option<Calibration>,
 }
 
 pub(super) fn judge(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
     let mut output = BenchmarkOutput {
         queries: Vec::new(),
         port_forwarded: false,
+        calibration: None,
     };
     let mut findings = Vec::new();
     for case in &params.queries {
@@ -26,12 +30,15 @@ pub(super) fn judge(params: &Params, records: &Records<'_>) -> Result<Again, Not
             port_forwarded,
             samples,
             error,
+            calibration,
         } = record.value;
         for sample in &samples {
             check(params, sample)?;
         }
         output.port_forwarded |= port_forwarded;
+        output.calibration = calibration;
         let measured = Measured {
+            calibration,
             samples,
             failure: error,
         };

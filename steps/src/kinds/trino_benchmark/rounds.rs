@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Params;
+use crate::clients::trino::calibration::{Calibration, calibrate};
 use crate::clients::trino::classify::is_of_query;
 use crate::clients::trino::protocol::Stats;
-use crate::clients::trino::query::millis;
+use crate::clients::trino::query::{micros, millis};
 use crate::clients::trino::{QueryOptions, QueryResult, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -27,6 +28,12 @@ pub struct Sample {
     pub queued_millis: u64,
     /// From the request to the last page, on this side.
     pub client_wall_millis: u64,
+    /// From the statement's sending to the first byte of the first answer.
+    #[serde(default)]
+    pub client_first_byte_micros: Option<u64>,
+    /// What of the time on this side is flowctl's own work.
+    #[serde(default)]
+    pub client_own_micros: Option<u64>,
     /// How many rows it returned.
     pub row_count: u64,
     /// The same for the same rows in any order.
@@ -41,6 +48,8 @@ pub struct Sample {
 /// All runs of one query.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
+    /// What the client alone took before them.
+    pub calibration: Option<Calibration>,
     /// In the order of the rounds.
     pub samples: Vec<Sample>,
     /// Why it was not run any more.
@@ -56,6 +65,8 @@ impl Sample {
             run_time_millis: result.stats.run_time_millis(),
             queued_millis: result.stats.queued_time_millis,
             client_wall_millis: millis(result.wall),
+            client_first_byte_micros: Some(micros(result.first_byte)),
+            client_own_micros: Some(micros(result.own)),
             row_count: result.row_count,
             fingerprint: result.fingerprint,
             rows: if round == 1 { result.rows } else { Vec::new() },
@@ -75,7 +86,11 @@ pub(super) async fn run(
     statements: &[Statement],
     options: &QueryOptions,
 ) -> Result<Vec<Measured>, StepError> {
-    let mut measured = vec![Measured::default(); statements.len()];
+    let none = Measured {
+        calibration: calibrate(cx).await?,
+        ..Measured::default()
+    };
+    let mut measured = vec![none; statements.len()];
     let rounds = params.warmup.saturating_add(params.runs);
     for round in 1..=rounds {
         for place in 0..statements.len() {

@@ -25,6 +25,8 @@ fn sample(round: u32, counts: bool, run_time_millis: u64) -> Sample {
         run_time_millis,
         queued_millis: 5,
         client_wall_millis: run_time_millis + 20,
+        client_first_byte_micros: None,
+        client_own_micros: None,
         row_count: 3,
         fingerprint: "same".into(),
         rows: Vec::new(),
@@ -41,7 +43,7 @@ fn measured(runs: u32) -> Measured {
     samples.extend((1..=runs).map(|run| sample(run + 1, true, u64::from(100 + run))));
     Measured {
         samples,
-        failure: None,
+        ..Measured::default()
     }
 }
 
@@ -144,7 +146,7 @@ fn a_failed_run_fails_and_nothing_measured_never_passes() {
     );
     let only_warm = Measured {
         samples: vec![sample(1, false, 10)],
-        failure: None,
+        ..Measured::default()
     };
     assert_eq!(
         judge(&case(json!({"sla": {"p50": "2s"}})), &only_warm, false).verdict,
@@ -232,6 +234,12 @@ async fn rounds_are_interleaved_and_a_query_that_fails_leaves_the_others() {
         output.findings[1].reason
     );
     assert_eq!(output.value["queries"][0]["samples"], json!(2));
+    let calibration: Calibration =
+        serde_json::from_value(output.value["calibration"].clone()).unwrap();
+    for number in calibration.numbers() {
+        let shown = &output.findings[0].numbers;
+        assert!(shown.contains(&number), "{} is not shown", number.name);
+    }
     assert!(
         test.sink
             .evidence_text("benchmark-good.json")

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use flowctl_workflows::result::{Finding, Number, Verdict};
 
 use super::{Case, CaseOutput, Measured, Sample};
+use crate::clients::trino::calibration::Calibration;
 use crate::statistics::Percentile;
 
 /// The verdict: FAIL when a run failed, returned too few rows or other rows than the rest; else as the targets say.
@@ -102,12 +103,13 @@ fn trouble(case: &Case, measured: &Measured) -> Vec<(Verdict, String)> {
 }
 
 /// The samples that count, in ascending order.
-fn sorted(measured: &Measured, of: impl Fn(&Sample) -> u64) -> Vec<f64> {
+fn sorted<T: Into<Option<u64>>>(measured: &Measured, of: impl Fn(&Sample) -> T) -> Vec<f64> {
     let mut values: Vec<f64> = measured
         .samples
         .iter()
         .filter(|sample| sample.counts)
-        .map(|sample| of(sample) as f64)
+        .filter_map(|sample| of(sample).into())
+        .map(|value| value as f64)
         .collect();
     values.sort_by(f64::total_cmp);
     values
@@ -152,6 +154,12 @@ fn numbers(case: &Case, measured: &Measured, times: &[f64]) -> Vec<Number> {
         "ms",
     );
     beside(
+        "client's own work p50",
+        // Records of an older flowctl do not have it.
+        median(sorted(measured, |sample| sample.client_own_micros)).map(|micros| micros / 1e3),
+        "ms",
+    );
+    beside(
         "rows",
         measured
             .samples
@@ -167,6 +175,7 @@ fn numbers(case: &Case, measured: &Measured, times: &[f64]) -> Vec<Number> {
             .map(|sample| sample.stats.processed_rows as f64),
         "rows",
     );
+    numbers.extend(measured.calibration.iter().flat_map(Calibration::numbers));
     numbers
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Params, Probed, Ran, Reading, probe, verdict};
 use crate::again::{self, Again, NotJudged, Records};
+use crate::clients::trino::calibration::Calibration;
 
 #[derive(Debug, Deserialize)]
 struct Recorded {
@@ -20,6 +21,8 @@ struct Recorded {
 struct Taken {
     wall_millis: u64,
     port_forwarded: bool,
+    #[serde(default)]
+    calibration: Option<Calibration>,
 }
 
 pub(super) fn judge(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
@@ -30,13 +33,14 @@ pub(super) fn judge(params: &Params, records: &Records<'_>) -> Result<Again, Not
         samples_of_the_server,
         probes,
     } = record.value;
-    let (finding, mut output) = verdict::judge(
+    let (mut finding, mut output) = verdict::judge(
         params,
         &queries,
         &samples_of_the_server,
         result.wall_millis,
         result.port_forwarded,
     );
+    output.calibrated(result.calibration, &mut finding);
     output.probes = probes.len() as u64;
     let probed = params
         .probe

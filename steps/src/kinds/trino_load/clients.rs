@@ -1,13 +1,19 @@
-//! The clients: all begin at once, each sends one query after the other.
+//! The clients. Closed model: all begin at once, each sends one query after the other. Open model: each takes the next query
+//! that nobody has taken, and sends it when it is due.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use flowctl_workflows::result::ErrorClass;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
+use super::params::Schedule;
 use super::{LoadQuery, Params};
 use crate::clients::trino::protocol::{QueryTimes, Stats};
-use crate::clients::trino::query::millis;
+use crate::clients::trino::query::{micros, millis};
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -29,6 +35,15 @@ pub struct Ran {
     pub error_name: Option<String>,
     /// From the request to the last page, on this side.
     pub client_wall_millis: u64,
+    /// In the open model: how long after it was due it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_micros: Option<u64>,
+    /// From the statement's sending to the first byte of the first answer.
+    #[serde(default)]
+    pub client_first_byte_micros: Option<u64>,
+    /// What of the time on this side is flowctl's own work.
+    #[serde(default)]
+    pub client_own_micros: Option<u64>,
     /// What it cost.
     pub stats: Stats,
     /// Its life on the server's clock, asked for afterwards.
@@ -47,6 +62,11 @@ pub(super) async fn run(
     options: &QueryOptions,
 ) -> Result<Vec<Ran>, StepError> {
     let start = Barrier::new(params.clients as usize);
+    let queue = Queue {
+        schedule: params.schedule(),
+        begun: OnceLock::new(),
+        next: AtomicU64::new(0),
+    };
     let all = (1..=params.clients).map(|number| {
         let one = One {
             cx,
@@ -55,6 +75,7 @@ pub(super) async fn run(
             statements,
             options,
             number,
+            queue: &queue,
         };
         let start = &start;
         async move {
@@ -67,6 +88,13 @@ pub(super) async fn run(
     Ok(all?.into_iter().flatten().collect())
 }
 
+/// What is due, for all clients.
+struct Queue {
+    schedule: Option<Schedule>,
+    begun: OnceLock<Duration>,
+    next: AtomicU64,
+}
+
 /// One client.
 struct One<'a> {
     cx: &'a StepContext,
@@ -75,10 +103,40 @@ struct One<'a> {
     statements: &'a [Statement],
     options: &'a QueryOptions,
     number: u32,
+    queue: &'a Queue,
 }
 
 impl One<'_> {
     async fn run(self) -> Result<Vec<Ran>, StepError> {
+        match self.queue.schedule {
+            None => self.one_after_the_other().await,
+            Some(schedule) => self.when_due(schedule).await,
+        }
+    }
+
+    async fn when_due(self, schedule: Schedule) -> Result<Vec<Ran>, StepError> {
+        let begun = *self.queue.begun.get_or_init(|| self.cx.clock.elapsed());
+        let mut ran = Vec::new();
+        loop {
+            let place = self.queue.next.fetch_add(1, Ordering::Relaxed);
+            if place >= schedule.queries {
+                return Ok(ran);
+            }
+            let due = begun + schedule.every.mul_f64(place as f64);
+            self.cx
+                .sleep(due.saturating_sub(self.cx.clock.elapsed()))
+                .await?;
+            let at = usize::try_from(place).unwrap_or(0) % self.statements.len();
+            let late = self.cx.clock.elapsed().saturating_sub(due);
+            let mut one = self
+                .query(&self.params.queries[at], &self.statements[at])
+                .await?;
+            one.late_micros = Some(micros(late));
+            ran.push(one);
+        }
+    }
+
+    async fn one_after_the_other(self) -> Result<Vec<Ran>, StepError> {
         let begun = self.cx.clock.elapsed();
         let mut ran = Vec::new();
         loop {
@@ -123,6 +181,8 @@ impl One<'_> {
                         result.query_id, result.row_count, query.rows
                     ));
                 }
+                ran.client_first_byte_micros = Some(micros(result.first_byte));
+                ran.client_own_micros = Some(micros(result.own));
                 ran.query_id = Some(result.query_id);
                 ran.row_count = result.row_count;
                 ran.stats = result.stats;

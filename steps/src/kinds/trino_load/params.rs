@@ -1,5 +1,7 @@
 //! What stands under `with:` of a load, and what of it makes no sense.
 
+use std::time::Duration;
+
 use flowctl_workflows::policy::Span;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -17,7 +19,14 @@ pub struct Params {
     /// How many clients there are, each with one query at a time.
     #[schemars(range(min = 1))]
     pub clients: u32,
-    /// How many queries each client sends. One when neither this nor `duration` is given.
+    /// In the open model: a query is due every so often.
+    #[serde(default)]
+    pub every: Option<Span>,
+    /// In the open model: 99 of 100 queries must be sent at most so long after they were due. Else the load was not the one
+    /// that was asked for, and proves nothing.
+    #[serde(default)]
+    pub late: Option<Span>,
+    /// How many queries each client sends; in the open model, their share of all. One when neither this nor `duration` is given.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub queries_per_client: Option<u32>,
@@ -60,6 +69,20 @@ fn default_sample_every() -> Span {
     Span::from_millis(500)
 }
 
+/// How late 99 of 100 queries may be sent when the parameters do not say.
+const LATE: Duration = Duration::from_millis(100);
+
+/// When the queries of an open model are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Schedule {
+    /// One every so often, the first at once.
+    pub(super) every: Duration,
+    /// How many.
+    pub(super) queries: u64,
+    /// How late 99 of 100 may be sent.
+    pub(super) late: Duration,
+}
+
 /// How the queries come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -67,6 +90,8 @@ pub enum Model {
     /// Each client sends its next query when its last one has ended.
     #[default]
     Closed,
+    /// Queries are due at fixed times, whatever became of those before; each is sent by a client that is free.
+    Open,
 }
 
 /// One query of a load.
@@ -167,6 +192,7 @@ impl Params {
         if self.queries.is_empty() {
             return Err("`queries:` is empty".to_owned());
         }
+        self.check_model()?;
         self.check_proofs()?;
         if self.sample_every.millis() < 50 {
             return Err(
@@ -185,6 +211,35 @@ impl Params {
             probe.query.check()?;
         }
         Ok(())
+    }
+
+    fn check_model(&self) -> Result<(), String> {
+        match self.model {
+            Model::Closed if self.every.is_some() || self.late.is_some() => {
+                Err("`every:` and `late:` belong to `model: open`".to_owned())
+            }
+            Model::Open if self.every.is_none_or(|every| every.millis() == 0) => {
+                Err("`model: open` needs `every:`, at least 1ms".to_owned())
+            }
+            Model::Closed | Model::Open => Ok(()),
+        }
+    }
+
+    /// When queries are due, in the open model.
+    pub(super) fn schedule(&self) -> Option<Schedule> {
+        let every = match self.model {
+            Model::Closed => return None,
+            Model::Open => self.every?,
+        };
+        let queries = match self.duration {
+            Some(duration) => duration.millis().div_ceil(every.millis().max(1)),
+            None => u64::from(self.clients) * u64::from(self.queries_per_client.unwrap_or(1)),
+        };
+        Some(Schedule {
+            every: every.duration(),
+            queries,
+            late: self.late.map_or(LATE, Span::duration),
+        })
     }
 
     fn check_proofs(&self) -> Result<(), String> {

@@ -171,10 +171,50 @@ fn parameters_that_cannot_be_are_refused() {
     assert!(!build(json!({"refusals": {"error": "X", "min": 4}})));
     assert!(!build(json!({"probe": {"query": {"name": "small"}}})));
     assert!(!build(json!({"sample_every": "1ms"})));
-    assert!(
-        serde_json::from_value::<Params>(json!({"clients": 1, "model": "open", "queries": []}))
-            .is_err()
+    assert!(!build(json!({"every": "10ms"})));
+    assert!(!build(json!({"model": "open"})));
+    assert!(!build(json!({"model": "open", "every": "0ms"})));
+    assert!(build(json!({"model": "open", "every": "1ms"})));
+}
+
+/// Three clients, a query every ten milliseconds, so late each.
+fn scheduled(more: Value, late: &[u64]) -> (flowctl_workflows::result::Finding, LoadOutput) {
+    let mut with = json!({"model": "open", "every": "10ms"});
+    with.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let ran: Vec<Ran> = late
+        .iter()
+        .map(|millis| Ran {
+            late_micros: Some(millis * 1000),
+            ..ran(0, 1)
+        })
+        .collect();
+    judge(&params(with), &ran, &[], 1, false)
+}
+
+#[test]
+fn a_schedule_that_was_not_held_proves_nothing() {
+    let mut late = vec![1; 99];
+    late.push(500);
+    let (finding, output) = scheduled(json!({}), &late);
+    assert_eq!(finding.verdict, Verdict::Pass, "{}", finding.reason);
+    assert_eq!(
+        (output.late_p50_millis, output.late_p99_millis),
+        (Some(1.0), Some(1.0))
     );
+    late.push(500);
+    let (finding, _) = scheduled(json!({}), &late);
+    assert_eq!(finding.verdict, Verdict::Inconclusive);
+    assert!(
+        finding.reason.contains("500.0 ms late"),
+        "{}",
+        finding.reason
+    );
+    let (finding, _) = scheduled(json!({"late": "1s"}), &late);
+    assert_eq!(finding.verdict, Verdict::Pass);
+    let (finding, _) = scheduled(json!({"late": "1s", "overlap": {"min": 3}}), &[0]);
+    assert_eq!(finding.verdict, Verdict::Inconclusive);
 }
 
 async fn run(coordinator: &Coordinator, more: Value) -> (TestContext, Result<Output, StepError>) {
@@ -234,6 +274,48 @@ async fn every_client_sends_and_every_query_is_looked_up() {
             .evidence_text("load.json")
             .unwrap()
             .contains("2026-11-23T03:16:03.36Z")
+    );
+}
+
+#[tokio::test]
+async fn in_the_open_model_each_query_is_sent_once_and_not_before_it_is_due() {
+    let answers = (0..4).map(|_| (200, page("FINISHED", None, json!({"data": [[1]]}))));
+    let coordinator = Coordinator::answering(answers.collect());
+    let with = json!({"clients": 2, "model": "open", "every": "20ms", "duration": "70ms"});
+    let (test, outcome) = run(&coordinator, with).await;
+    let output = outcome.unwrap();
+    let record: Value =
+        serde_json::from_str(&test.sink.evidence_text("load.json").unwrap()).unwrap();
+    let late: Vec<u64> = record["queries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ran| ran["late_micros"].as_u64().unwrap())
+        .collect();
+    assert_eq!((late.len(), &output.value["queries"]), (4, &json!(4)));
+    // The last one was due after 60 ms, and nobody waited less.
+    assert!(record["result"]["wall_millis"].as_u64().unwrap() >= 60);
+    assert!(output.value["late_p99_millis"].is_f64());
+}
+
+#[tokio::test]
+async fn what_the_client_alone_takes_stands_beside_what_was_measured_and_is_found_again() {
+    let coordinator =
+        Coordinator::answering(vec![(200, page("FINISHED", None, json!({"data": [[1]]})))]);
+    let (_, outcome) = run(&coordinator, json!({"clients": 1})).await;
+    let output = outcome.unwrap();
+    let calibration: Calibration =
+        serde_json::from_value(output.value["calibration"].clone()).unwrap();
+    assert!(calibration.queries > 0 && calibration.p50_micros > 0);
+    let shown = &output.findings[0].numbers;
+    for number in calibration.numbers() {
+        assert!(shown.contains(&number), "{} is not shown", number.name);
+    }
+    // Its queries are none of the platform's.
+    let sent = coordinator.lines();
+    assert_eq!(
+        sent.iter().filter(|line| line.starts_with("POST")).count(),
+        1
     );
 }
 

@@ -2,7 +2,7 @@
 
 use flowctl_workflows::result::{Finding, Number, Verdict};
 
-use super::{LoadOutput, Params, Ran, Reading, overlap};
+use super::{LoadOutput, Model, Params, Ran, Reading, overlap};
 use crate::statistics::Percentile;
 
 /// FAIL when a query did not end well; INCONCLUSIVE when the queries were not proven to overlap; else PASS.
@@ -16,6 +16,7 @@ pub(super) fn judge(
     let output = summary(params, ran, readings, wall_millis, forwarded);
     let verdicts = [
         judge_outcomes(params, ran),
+        judge_schedule(params, ran, &output),
         judge_overlap(params, ran, &output),
         judge_queue(params, readings, &output),
         judge_refusals(params, &output),
@@ -35,7 +36,14 @@ pub(super) fn judge(
         reason.push_str("; Trino was reached through a port-forward, which is no way for load");
     }
     let finding = Finding {
-        about: format!("{} clients at once", params.clients),
+        about: match params.schedule() {
+            None => format!("{} clients at once", params.clients),
+            Some(schedule) => format!(
+                "a query every {} ms from {} clients",
+                schedule.every.as_millis(),
+                params.clients
+            ),
+        },
         proves: Vec::new(),
         verdict,
         reason,
@@ -46,7 +54,12 @@ pub(super) fn judge(
 }
 
 fn wanted_overlap(params: &Params) -> u64 {
-    u64::from(params.overlap.map_or(params.clients, |overlap| overlap.min))
+    let all = match params.model {
+        Model::Closed => params.clients,
+        // How many are under way at once is what a server makes of the schedule.
+        Model::Open => 1,
+    };
+    u64::from(params.overlap.map_or(all, |overlap| overlap.min))
 }
 
 /// Whether the query ended with the very error that the server had to refuse some with.
@@ -64,6 +77,35 @@ fn judge_outcomes(params: &Params, ran: &[Ran]) -> Option<(Verdict, String)> {
         Verdict::Fail,
         format!("{failed} of {all} queries failed; the first: {first}"),
     ))
+}
+
+/// Whether the queries were sent when they were due: else it was another load.
+fn judge_schedule(params: &Params, ran: &[Ran], output: &LoadOutput) -> Option<(Verdict, String)> {
+    let schedule = params.schedule()?;
+    let (late, most) = (output.late_p99_millis?, schedule.late.as_secs_f64() * 1e3);
+    let sent = format!(
+        "of {} queries, one due every {} ms, 99 % were sent at most {late:.1} ms late",
+        ran.len(),
+        schedule.every.as_millis()
+    );
+    Some(if late <= most {
+        (Verdict::Pass, sent)
+    } else {
+        (
+            Verdict::Inconclusive,
+            format!(
+                "{sent}, and at most {most} ms were allowed; take more clients, or send fewer queries"
+            ),
+        )
+    })
+}
+
+/// In ascending order, milliseconds.
+fn lateness(ran: &[Ran]) -> Vec<f64> {
+    let late = ran.iter().filter_map(|ran| ran.late_micros);
+    let mut late: Vec<f64> = late.map(|micros| micros as f64 / 1e3).collect();
+    late.sort_by(f64::total_cmp);
+    late
 }
 
 /// That the queries were sent at once is no proof that the server worked on them at once.
@@ -138,7 +180,12 @@ fn summary(
     forwarded: bool,
 ) -> LoadOutput {
     let peak = |of: &dyn Fn(&Reading) -> u64| readings.iter().map(of).max().unwrap_or_default();
+    let late = lateness(ran);
+    let late = |p: f64| Percentile::of(&late, p).map(|late| late.estimate);
     LoadOutput {
+        late_p50_millis: late(0.5),
+        late_p99_millis: late(0.99),
+        calibration: None,
         clients: params.clients,
         queries: ran.len() as u64,
         succeeded: ran.iter().filter(|ran| ran.failure.is_none()).count() as u64,
@@ -216,6 +263,14 @@ fn numbers(params: &Params, ran: &[Ran], output: &LoadOutput) -> Vec<Number> {
         number("longest run time", output.run_time_max_millis, "ms", None),
         number("wall", output.wall_millis, "ms", None),
     ];
+    let mut late = |name: &str, value: Option<f64>| {
+        numbers.extend(value.map(|value| Number {
+            value,
+            ..number(name, 0, "ms", None)
+        }));
+    };
+    late("late p50", output.late_p50_millis);
+    late("late p99", output.late_p99_millis);
     let times = run_times(ran);
     if let Some(refusals) = &params.refusals {
         let target = Some(format!(">= {}", refusals.min));

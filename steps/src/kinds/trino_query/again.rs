@@ -148,6 +148,8 @@ impl Recorded {
             pages: self.pages,
             wall: Duration::from_millis(self.client_wall_millis),
             first_row: self.client_first_row_millis.map(Duration::from_millis),
+            first_byte: Duration::ZERO,
+            own: Duration::ZERO,
         }
     }
 }
