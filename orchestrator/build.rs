@@ -1,5 +1,5 @@
 //! How the binary is linked: at a fixed address, so that the kernel maps it as it is and nothing has to be mended
-//! when it starts. docs/decisions/0013-fixed-address.md says what that saves and what it costs.
+//! when it starts. docs/decisions/0014-fixed-address.md says what that saves and what it costs.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

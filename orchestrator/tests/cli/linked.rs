@@ -1,4 +1,4 @@
-//! How the binary is linked: `docs/decisions/0013-fixed-address.md`.
+//! How the binary is linked: `docs/decisions/0014-fixed-address.md`.
 
 /// Where the type stands in the header of an ELF file, and that of a program with a fixed address.
 const TYPE: std::ops::Range<usize> = 16..18;
