@@ -17,7 +17,7 @@ use flowctl_workflows::inject::Inject;
 use flowctl_workflows::plan::{Plan, Role};
 use flowctl_workflows::{RunId, StepId, TargetFile};
 use serde_json::{Map, Value};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Cx;
 use super::doubles::{self, Doubles};
@@ -184,7 +184,8 @@ pub(super) async fn to_end(
     }
     let helpers = [
         tokio::spawn(orphans::reap()),
-        tokio::spawn(stop_on_signals(handle.clone())),
+        // Heard before the run goes on, not when that task has its turn.
+        tokio::spawn(stop_on_signals(hear_signals(), handle.clone())),
         tokio::spawn(tick(handle.clone())),
         tokio::spawn(lease::keep(Arc::clone(&environment.clients), handle)),
     ];
@@ -265,12 +266,17 @@ fn reporter(cx: &Cx, show: Show) -> Box<dyn Reporter> {
     progress::reporter(look, cx.paint_notes(), out)
 }
 
+/// Ctrl-C and SIGTERM, heard from now on: until then they end the process on the spot.
+fn hear_signals() -> std::io::Result<[Signal; 2]> {
+    Ok([
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    ])
+}
+
 /// The first signal cancels; the second stops waiting for what the first began.
-async fn stop_on_signals(handle: Handle) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+async fn stop_on_signals(heard: std::io::Result<[Signal; 2]>, handle: Handle) {
+    let Ok([mut interrupt, mut terminate]) = heard else {
         output::note("warning: signals cannot be heard; `flowctl cancel` stops the run");
         return;
     };

@@ -207,10 +207,15 @@ fn a_run_that_was_killed_in_its_teardown_after_all_had_succeeded_only_ends_that(
     with: {run: \"echo changed >> did\"}
     undo: {on: always, with: {run: \"echo put back >> did\"}}
 finally:
-  - {id: tidy, uses: shell, with: {run: \"test -e go || exec sleep 60; echo tidy >> did\"}}
+  - {id: tidy, uses: shell, with: {run: \"test -e go || { touch waits; exec sleep 60; }; echo tidy >> did\"}}
 ",
     );
-    place.start(&["run", "w"], starts("tidy")).kill();
+    let running = place.start(&["run", "w"], starts("tidy"));
+    // It outlives the kill for a moment, and must not be the one that finds the file.
+    while !place.path().join("waits").exists() {
+        std::thread::yield_now();
+    }
+    running.kill();
     place.write("go", "");
     let resumed = place.run(&["resume"]);
     assert_eq!(resumed.code(), 0, "{}", resumed.transcript());

@@ -41,7 +41,12 @@ fn a_run_is_seen_and_cancelled_from_outside() {
     assert_eq!(place.run(&["explain", "latest", "long"]).code(), 0);
     assert_eq!(place.run(&["report", "--format", "json"]).code(), 0);
     assert_eq!(place.run(&["state", "check"]).code(), 5);
-    assert_eq!(place.run(&["state", "export"]).stdout().lines().count(), 4);
+    let exported = place.run(&["state", "export"]).stdout();
+    // A program that has lasted a moment has its process group written down.
+    let told = exported
+        .lines()
+        .filter(|line| !line.contains("step_checkpointed"));
+    assert_eq!(told.count(), 4);
     insta::assert_snapshot!(place.run(&["cancel"]).transcript());
     assert_eq!(running.end(), 4);
     let status = place.status();
