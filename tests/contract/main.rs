@@ -10,6 +10,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use flowctl_steps::clock::SystemClock;
 use flowctl_steps::testing::TestContext;
 use flowctl_steps::testing::facts::{self, Platform};
 use serde_json::{Value, json};
@@ -86,8 +87,11 @@ fn lab() -> Result<Platform, String> {
     let test = test
         .secrets(&[("S3_ACCESS_KEY", &access), ("S3_SECRET_KEY", &hidden)])
         .target(target);
+    let mut context = test.context;
+    // What is signed for S3 must be signed now.
+    context.clock = std::sync::Arc::new(SystemClock::new());
     Ok(Platform {
-        context: test.context,
+        context,
         prometheus: PROMETHEUS.to_owned(),
         bucket: "lakehouse".to_owned(),
     })

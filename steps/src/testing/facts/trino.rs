@@ -133,11 +133,12 @@ async fn bad_session(platform: &Platform) -> Holds {
     page.says("/error/errorName", "INVALID_SESSION_PROPERTY")
 }
 
+/// Billions of pairs.
+const PAIRS: &str = "SELECT count(*) FROM tpch.tiny.lineitem a, tpch.tiny.lineitem b";
+
 async fn too_long(platform: &Platform) -> Holds {
     let headers = [HEADERS, &[("X-Trino-Session", "query_max_run_time=200ms")]].concat();
-    // Billions of pairs.
-    let sql = "SELECT count(*) FROM tpch.tiny.lineitem a, tpch.tiny.lineitem b";
-    let page = ended(platform, &headers, sql).await?;
+    let page = ended(platform, &headers, PAIRS).await?;
     page.says("/error/errorName", "EXCEEDED_TIME_LIMIT")?;
     page.says("/error/errorType", "INSUFFICIENT_RESOURCES")?;
     page.mentions("/error/message", "maximum time limit of 200.00ms")
@@ -195,25 +196,27 @@ async fn unknown_query(platform: &Platform) -> Holds {
 }
 
 async fn cancelled(platform: &Platform) -> Holds {
-    let page = post(
-        platform,
-        HEADERS,
-        "SELECT count(*) FROM flowctl_no_such_table",
-    )
-    .await?;
+    let next_of = |page: &Answered| {
+        let next = page.body["nextUri"].as_str().map(str::to_owned);
+        next.ok_or("no next page")
+    };
+    let page = post(platform, HEADERS, PAIRS).await?;
     let id = page.body["id"].as_str().ok_or("no id")?.to_owned();
-    let next = page.body["nextUri"]
-        .as_str()
-        .ok_or("no next page")?
-        .to_owned();
-    http("DELETE", &next, &[USER], "").await?.is(204)?;
-    let query = http(
-        "GET",
-        &format!("{}/v1/query/{id}", base(platform).await?),
-        &[USER],
-        "",
-    )
-    .await?;
+    // It begins when its first page is asked for; before that, nobody knows it.
+    let page = http("GET", &next_of(&page)?, &[USER], "").await?;
+    http("DELETE", &next_of(&page)?, &[USER], "")
+        .await?
+        .is(204)?;
+    let address = format!("{}/v1/query/{id}", base(platform).await?);
+    let mut query = http("GET", &address, &[USER], "").await?;
+    // The answer does not wait for the query's end.
+    for _ in 0..100 {
+        if query.says("/state", "FAILED").is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        query = http("GET", &address, &[USER], "").await?;
+    }
     query.says("/state", "FAILED")?;
     query.says("/errorCode/name", "USER_CANCELED")
 }
