@@ -227,7 +227,7 @@ pub(crate) fn markdown(machine: &Machine, rounds: usize, rows: &[Row]) -> String
         "# Benchmarks\n\nWritten by `make bench` (`tests/benches/processes/`). {}\nEach figure is the median of {rounds} rounds, in each of \
          which every contender runs once. make, ninja, xargs and the bare spawn loop keep nothing; all that flowctl does is durable \
          (fdatasync) before it goes on. \"The run alone\" is from a run's first event to its last; the rest of the wall time is reading the \
-         workflow, opening the state and writing the report.\n",
+         workflow, opening the state and writing the report. Where the time goes: [profiles.md](profiles.md).\n",
         machine.text()
     );
     text.push_str(&wanted(rows));
