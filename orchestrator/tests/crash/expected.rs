@@ -89,7 +89,8 @@ fn from_the_start(step: &Step, failing: u32, record: &StepRecord) -> u32 {
 fn from_here(step: &Step, failing: u32, record: &StepRecord) -> u32 {
     match record.state {
         StepState::Running { .. } | StepState::Backoff { .. } if step.breaks => {
-            TRIES - record.tries
+            // A mutant may have tried more often than it should.
+            TRIES.saturating_sub(record.tries)
         }
         StepState::Running { .. } | StepState::Backoff { .. } => {
             (failing + 1).saturating_sub(record.attempts)
