@@ -13,6 +13,8 @@ use serde_json::json;
 
 use super::*;
 
+mod junit_xml;
+
 /// The report of a state whose events nobody stored.
 pub(super) fn build(state: &RunState) -> Report {
     super::build(state, EventsEnd::default())
@@ -468,58 +470,6 @@ fn the_markdown_says_what_was_measured_and_what_was_hidden() {
             text.lines().any(|found| found == line),
             "missing: {line}\n{text}"
         );
-    }
-}
-
-#[test]
-fn junit_counts_nothing_unmeasured_as_a_success() {
-    let state = state(
-        vec![step("a", &["c"], &[])],
-        &["c", "d"],
-        vec![
-            start("a", 1),
-            done("a", 1, vec![]),
-            finished(RunOutcome::Succeeded),
-        ],
-    );
-    let mut xml = Vec::new();
-    junit(&build(&state), &mut xml).unwrap();
-    let xml = String::from_utf8(xml).unwrap();
-    assert!(
-        xml.contains(
-            r#"<testsuite name="criteria" tests="2" skipped="1" errors="1" failures="0">"#
-        ),
-        "{xml}"
-    );
-}
-
-/// What is written here is to the byte what the crate for it writes of the same.
-#[test]
-fn junit_is_written_as_quick_junit_would() {
-    let mut report = build(&rich());
-    report.title = "a <b> & \"c\"".into();
-    let text = "\u{1b}[31mred\u{1b}[0m <&\"'> \u{7}ü\n2".to_owned();
-    report.criteria[0].text.clone_from(&text);
-    report.criteria[0].reason.clone_from(&text);
-    let empty = crate::report::Report {
-        criteria: vec![],
-        steps: vec![],
-        ..report.clone()
-    };
-    for report in [report, empty] {
-        let mut xml = Vec::new();
-        junit(&report, &mut xml).unwrap();
-        let xml = String::from_utf8(xml).unwrap();
-        let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
-        assert_eq!(read.to_string().unwrap(), xml);
-        assert!(!xml.contains(['\u{1b}', '\u{7}']), "{xml}");
-        let names: Vec<String> = read
-            .test_suites
-            .iter()
-            .map(|suite| suite.name.to_string())
-            .collect();
-        assert_eq!(names, ["criteria", "steps"]);
-        assert_eq!(read.test_suites[1].test_cases.len(), report.steps.len());
     }
 }
 
