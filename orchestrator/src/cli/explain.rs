@@ -1,9 +1,11 @@
 //! `flowctl explain`: why each step ran, was tried again, skipped, reused or failed, from its events.
 
+mod resumed;
+
 use std::collections::HashMap;
 
-use flowctl_state::event::{Envelope, Event, ReopenReason};
-use flowctl_state::run_state::{RunState, StepState, UndoState};
+use flowctl_state::event::{Envelope, Event};
+use flowctl_state::run_state::RunState;
 use flowctl_workflows::StepId;
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
 use jiff::Timestamp;
@@ -97,7 +99,7 @@ impl Teller {
             return;
         }
         let said = match (&self.state, &envelope.event) {
-            (Some(state), Event::RunResumed { .. }) => resumed(state, envelope),
+            (Some(state), Event::RunResumed { .. }) => resumed::resumed(state, envelope),
             (Some(state), Event::PlanReplaced { plan }) => replanned(state, plan),
             (Some(state), Event::UndoRequested { by, steps }) => {
                 let asked =
@@ -159,135 +161,6 @@ impl Teller {
             (Some(error), _) => Err(error),
             (None, Some(state)) => Ok((state, self.stories)),
             (None, None) => Err(Error::bug("a run without events was found")),
-        }
-    }
-}
-
-/// What a resume means for each step, told before it is folded.
-fn resumed(state: &RunState, envelope: &Envelope) -> Vec<(StepId, String)> {
-    let Event::RunResumed {
-        reopened,
-        because,
-        trusted,
-        only,
-        teardown,
-        ..
-    } = &envelope.event
-    else {
-        return Vec::new();
-    };
-    if *teardown {
-        return teardown_resumed(state, reopened, because);
-    }
-    let said = state.steps().filter_map(|(step, record)| {
-        let opened = reopened.iter().position(|other| *other == step.id);
-        let why = opened.and_then(|at| because.get(at));
-        let text = match (&record.state, why) {
-            (_, Some(reason)) => reopen_reason(reason),
-            (StepState::Succeeded, None) if opened.is_some() => {
-                "what it was built on runs again, or it stands in `finally:`, so it runs again"
-                    .to_owned()
-            }
-            (StepState::Succeeded, None) => {
-                let how = match (step.verify.is_some(), *trusted, only.is_some()) {
-                    (true, false, false) => "its postcondition was probed and still holds",
-                    (true, true, _) => "it is trusted without a probe, as asked for with --trust",
-                    (true, false, true) => "it is taken as done without a probe, as `--only` asks",
-                    (false, ..) => "it had succeeded, and has no `verify:` to probe it by",
-                };
-                format!("{how}, so it is reused and does not run again")
-            }
-            (StepState::Running { attempt, .. }, None) => {
-                format!(
-                    "attempt {attempt} was under way when its process ended, and is taken up again"
-                )
-            }
-            (StepState::Backoff { .. }, None) => "it still waits for its next attempt".to_owned(),
-            (StepState::Failed, None) if opened.is_some() => {
-                "it had failed, so it is tried again".to_owned()
-            }
-            (StepState::Cancelled, None) if opened.is_some() => {
-                "it had been cancelled, so it is tried again".to_owned()
-            }
-            (StepState::Skipped(_), None) if opened.is_some() => {
-                "it had been skipped, so that is decided anew".to_owned()
-            }
-            (StepState::Waiting, None) if matches!(record.undo, UndoState::Done { .. }) => {
-                "what it did was put back, so it runs again".to_owned()
-            }
-            (
-                StepState::Waiting
-                | StepState::Failed
-                | StepState::Cancelled
-                | StepState::Skipped(_),
-                None,
-            ) => return None,
-        };
-        Some((step.id.clone(), format!("the run was resumed: {text}")))
-    });
-    said.collect()
-}
-
-/// The same where all main steps had succeeded and only the rest of the teardown goes on.
-fn teardown_resumed(
-    state: &RunState,
-    reopened: &[StepId],
-    because: &[ReopenReason],
-) -> Vec<(StepId, String)> {
-    let said = state.steps().filter_map(|(step, record)| {
-        let opened = reopened.iter().position(|other| *other == step.id);
-        let why = opened.and_then(|at| because.get(at));
-        let text = match (&record.state, &record.undo, why) {
-            (_, _, Some(reason)) => reopen_reason(reason),
-            (_, UndoState::Running { .. }, None) => {
-                "putting back what it did was under way, and is taken up again".to_owned()
-            }
-            (StepState::Waiting, UndoState::Done { .. }, None) => {
-                "what it did was put back when all steps had succeeded, so it does not run again"
-                    .to_owned()
-            }
-            (StepState::Succeeded, _, None) => {
-                "it had succeeded, and only the teardown goes on, so it does not run again"
-                    .to_owned()
-            }
-            (StepState::Running { attempt, .. }, _, None) => {
-                format!(
-                    "attempt {attempt} was under way when its process ended, and is taken up again"
-                )
-            }
-            (StepState::Backoff { .. }, _, None) => {
-                "it still waits for its next attempt".to_owned()
-            }
-            (
-                StepState::Waiting
-                | StepState::Failed
-                | StepState::Cancelled
-                | StepState::Skipped(_),
-                _,
-                None,
-            ) => return None,
-        };
-        Some((step.id.clone(), format!("the run was resumed: {text}")))
-    });
-    said.collect()
-}
-
-/// Why a resume opened a step, in words.
-fn reopen_reason(reason: &ReopenReason) -> String {
-    match reason {
-        ReopenReason::Failed => "it had failed, so it is tried again".to_owned(),
-        ReopenReason::Cancelled => "it had been cancelled, so it is tried again".to_owned(),
-        ReopenReason::Skipped => "it had been skipped, so that is decided anew".to_owned(),
-        ReopenReason::Teardown => "teardown runs again at its end".to_owned(),
-        ReopenReason::Named => "`--from` or `--only` named it, so it runs again".to_owned(),
-        ReopenReason::Changed { what } => {
-            format!(
-                "it is not what it ran as ({}), so it runs again",
-                what.join(", ")
-            )
-        }
-        ReopenReason::After { step } => {
-            format!("it was built on {step}, which runs again, so it does too")
         }
     }
 }
