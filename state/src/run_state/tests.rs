@@ -1,10 +1,11 @@
 use flowctl_workflows::plan::{Plan, PlanNeed, PlanStep, Role};
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::ErrorClass;
+use flowctl_workflows::result::{ErrorClass, Failure};
 use flowctl_workflows::{StepId, WorkflowName};
 use serde_json::json;
 
 use super::*;
+use crate::event::SkipReason;
 
 fn step(id: &str, needs: &[u32]) -> PlanStep {
     PlanStep {

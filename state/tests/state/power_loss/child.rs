@@ -46,13 +46,9 @@ pub(crate) fn evidence(number: u64) -> Vec<u8> {
 /// One life. Only the parent calls it, in a process of its own.
 #[test]
 fn child() {
-    let Ok(root) = std::env::var(DIRECTORY) else {
+    let Some((hold, life)) = hold_of_child() else {
         return;
     };
-    let life: u64 = std::env::var(LIFE).unwrap().parse().unwrap();
-    let directory = StateDirectory::create(&state(Path::new(&root))).unwrap();
-    let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
-    begin(&hold);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -63,8 +59,18 @@ fn child() {
     }
 }
 
+/// The state, held to be written to, and which life this is; `None` in the parent.
+pub(super) fn hold_of_child() -> Option<(Hold, u64)> {
+    let root = std::env::var(DIRECTORY).ok()?;
+    let life = std::env::var(LIFE).unwrap().parse().unwrap();
+    let directory = StateDirectory::create(&state(Path::new(&root))).unwrap();
+    let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
+    begin(&hold);
+    Some((hold, life))
+}
+
 /// Says that the state is held. The test's own name stands at the beginning of the line.
-pub(super) fn begin(hold: &Hold) {
+fn begin(hold: &Hold) {
     say("");
     say(&format!("epoch {}", hold.epoch().unwrap()));
 }

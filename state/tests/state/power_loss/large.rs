@@ -1,21 +1,17 @@
 //! The same where a single append is much longer than a segment of the store: a plan of some megabytes, and many long
 //! events at once, each with short appends behind it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use flowctl_state::directory::StateDirectory;
 use flowctl_state::event::{Event, Seq};
-use flowctl_state::hold::Hold;
 use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use serde_json::json;
 
-use super::child::{append, begin, state};
+use super::child::{append, hold_of_child};
 use super::cuts::{Heeded, Work, cut_power};
-use super::life::{DIRECTORY, LIFE};
 use crate::random::Random;
-use crate::support::{moment, run, started, step, succeeded};
+use crate::support::{run, started, step, succeeded};
 
 /// The length of a plan, and of a long event; a segment has half a megabyte.
 const PLAN: usize = 3_000_000;
@@ -70,13 +66,9 @@ fn event(seq: Seq) -> Event {
 /// One life. Only the parent calls it, in a process of its own.
 #[test]
 fn child() {
-    let Ok(root) = std::env::var(DIRECTORY) else {
+    let Some((hold, life)) = hold_of_child() else {
         return;
     };
-    let life: u64 = std::env::var(LIFE).unwrap().parse().unwrap();
-    let directory = StateDirectory::create(&state(Path::new(&root))).unwrap();
-    let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
-    begin(&hold);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
