@@ -18,9 +18,9 @@ pub fn pending_undos(state: &RunState) -> impl Iterator<Item = &PlanStep> {
         .map(|(step, _)| step)
 }
 
-/// What `flowctl undo` takes back: what is pending, and, in a run that was left in the middle, also what a step that
-/// has succeeded would put back if the run failed, since it will not go on – unless all had succeeded already. `named` steps are added whatever their
-/// `undo:` says, unless they never ran or were put back already.
+/// What `flowctl undo` takes back: what is pending, and, in a run that was left in the middle before all had succeeded,
+/// also what a step that has succeeded would put back if the run failed, since it will not go on. `named` steps are added
+/// whatever their `undo:` says, unless they never ran or were put back already.
 #[must_use]
 pub fn to_undo(state: &RunState, named: &[StepId]) -> Vec<StepId> {
     let over = matches!(state.phase, Phase::Finished { .. });

@@ -124,9 +124,8 @@ pub fn is_forced(dag: &Dag, state: &RunState, resume: &Resume) -> Vec<bool> {
 }
 
 /// The event that takes a run up again: the rest of its teardown, if that is all that is left and no more was asked for.
-/// Otherwise what failed, was cancelled or was skipped is opened, what was asked for, what
-/// no longer holds or was put back, and what was built on one of these. What succeeded otherwise stays. `rechecked` are the events of
-/// the probes.
+/// Otherwise what failed, was cancelled or was skipped is opened, what was asked for, what no longer holds or was put
+/// back, and what was built on one of these. What succeeded otherwise stays. `rechecked` are the events of the probes.
 #[must_use]
 pub fn resumed(dag: &Dag, state: &RunState, rechecked: &[Event], resume: &Resume) -> Event {
     if is_in_teardown(state) && !resume.asks_for_more() {

@@ -3,11 +3,12 @@
 //! Effect: whatever the program does, at least once: a program that was running when flowctl died goes
 //! on in its container and is started again on resume. Permissions: `list` on pods, `create` on `pods/exec`.
 
+mod came;
+
 use ::kube::Api;
 use ::kube::api::AttachParams;
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::{Finding, Verdict};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use regex::Regex;
@@ -15,23 +16,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
+use self::came::{Came, HOW, How, STDERR, STDOUT};
+use crate::again::JudgeAgain;
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::kube::{Kube, Resource, Subject, error, object, pods};
 use crate::context::StepContext;
 use crate::error::StepError;
-use crate::finding::{finding, number};
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 
 /// So much of each stream is kept; the rest is read and dropped.
 const KEPT: usize = 1 << 20;
-const STDOUT: &str = "stdout.txt";
-const STDERR: &str = "stderr.txt";
-const HOW: &str = "ended.json";
-/// So much of each stream stands in the output.
-const SHOWN: usize = 64 << 10;
 
 /// Where, what, and what it must come to.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -83,20 +79,6 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// What the program came to, as the records have it: what follows is worked out from this alone.
-struct Came {
-    how: How,
-    stdout: String,
-    stderr: String,
-}
-
-/// Where it ran and how it ended; its streams are records of their own.
-#[derive(Debug, Serialize, Deserialize)]
-struct How {
-    pod: String,
-    exit_code: i32,
-}
-
 /// The step.
 #[derive(Debug)]
 pub struct KubeExec {
@@ -117,7 +99,7 @@ impl Kind for KubeExec {
     };
     type Params = Params;
     type Output = Output;
-    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(came::judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -140,74 +122,6 @@ impl Step for KubeExec {
 
     async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
         Ok(Undone::Nothing("what a program did cannot be taken back"))
-    }
-}
-
-fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
-    let text = |name: &str| {
-        let record = records.bytes(name, |kept| kept == name)?;
-        let text = String::from_utf8_lossy(&record.value).into_owned();
-        Ok((text, record.sha256.to_owned()))
-    };
-    let how = records.json::<How>(HOW, |name| name == HOW)?;
-    let ((stdout, of_stdout), (stderr, of_stderr)) = (text(STDOUT)?, text(STDERR)?);
-    if !params.success.contains(&how.value.exit_code) {
-        return Err(NotJudged::Wrong(format!(
-            "its record says exit code {}, which is no success",
-            how.value.exit_code
-        )));
-    }
-    let wanted = params.wanted().map_err(NotJudged::Wrong)?;
-    let came = Came {
-        how: how.value,
-        stdout,
-        stderr,
-    };
-    let (mut found, output) = params.conclude(wanted.as_ref(), &came);
-    found.evidence = vec![of_stdout, of_stderr, how.sha256.to_owned()];
-    Ok(Again {
-        findings: vec![found],
-        value: again::output(output)?,
-    })
-}
-
-impl Params {
-    /// What standard output must match.
-    fn wanted(&self) -> Result<Option<Regex>, String> {
-        let wanted = self.stdout.as_deref().map(Regex::new).transpose();
-        wanted.map_err(|error| error.to_string())
-    }
-
-    /// What it comes to. Pure.
-    fn conclude(&self, wanted: Option<&Regex>, came: &Came) -> (Finding, Output) {
-        let show = |text: &str| {
-            text[..text.floor_char_boundary(SHOWN)]
-                .trim_end()
-                .to_owned()
-        };
-        let How { pod, exit_code } = &came.how;
-        let output = Output {
-            pod: pod.clone(),
-            exit_code: *exit_code,
-            stdout: show(&came.stdout),
-            stderr: show(&came.stderr),
-        };
-        let mut found = finding(
-            format!("{} in pod {pod}", self.argv[0]),
-            Verdict::Pass,
-            format!("exit code {exit_code}"),
-        );
-        if let Some(wanted) = wanted {
-            let (verdict, how) = if wanted.is_match(&output.stdout) {
-                (Verdict::Pass, "matches")
-            } else {
-                (Verdict::Fail, "does not match")
-            };
-            found.verdict = verdict;
-            found.reason = format!("exit code {exit_code}, standard output {how} `{wanted}`");
-        }
-        found.numbers = vec![number("exit code", f64::from(*exit_code), "")];
-        (found, output)
     }
 }
 

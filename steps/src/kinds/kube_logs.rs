@@ -3,29 +3,26 @@
 //! Effect: none; it only reads. Too few pods, or a pod without a line, is INCONCLUSIVE: no log is no
 //! proof that nothing bad was logged. Permissions: `list` on pods, `get` on `pods/log`.
 
+mod judge;
+
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::{Finding, Verdict};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
+use self::judge::{PODS, PodLog, Seen, SeenPod, log_name};
+use crate::again::JudgeAgain;
 use crate::clients::kube::choose::{self, Choice};
 use crate::clients::kube::waiting::unless_cancelled;
 use crate::clients::kube::{Kube, LogWindow, Resource, object, pods};
 use crate::context::StepContext;
 use crate::error::StepError;
-use crate::finding::{count, finding};
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output as StepOutput, Step, Undone};
 
 /// At most so much of one container's log is read.
 const MOST_BYTES: i64 = 4 << 20;
-/// How many lines a reason quotes.
-const QUOTED: usize = 3;
-
-const PODS: &str = "pods.json";
 
 /// Whose logs, which part, and what must and must not stand there.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -116,7 +113,7 @@ impl Kind for KubeLogs {
     };
     type Params = Params;
     type Output = Output;
-    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge_again);
+    const JUDGE_AGAIN: Option<JudgeAgain<Params>> = Some(judge::judge_again);
 
     fn build(params: Params) -> Result<Box<dyn Step>, String> {
         choose::check(params.selector.as_deref(), params.name.as_deref())?;
@@ -139,61 +136,6 @@ impl Step for KubeLogs {
     async fn undo(&self, _: &StepContext) -> Result<Undone, StepError> {
         Ok(Undone::Nothing("it only reads"))
     }
-}
-
-/// What one pod logged.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct PodLog {
-    pod: String,
-    lines: Vec<String>,
-}
-
-/// Whose logs were read; each log is a record of its own.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Seen {
-    pods: Vec<SeenPod>,
-    /// What there is in the place of too few pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    instead: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SeenPod {
-    name: String,
-    containers: Vec<String>,
-}
-
-/// What the log of a container is called among the records.
-fn log_name(pod: &str, container: &str) -> String {
-    format!("{pod}-{container}.log")
-}
-
-fn judge_again(params: &Params, records: &Records<'_>) -> Result<Again, NotJudged> {
-    let kind = KubeLogs::of(params.clone()).map_err(NotJudged::Wrong)?;
-    let seen = records.json::<Seen>(PODS, |name| name == PODS)?;
-    let mut logs = Vec::new();
-    let mut evidence = Vec::new();
-    for pod in &seen.value.pods {
-        let mut log = PodLog {
-            pod: pod.name.clone(),
-            lines: Vec::new(),
-        };
-        for container in &pod.containers {
-            let name = log_name(&pod.name, container);
-            let record = records.bytes(&name, |kept| kept == name)?;
-            let text = String::from_utf8_lossy(&record.value);
-            log.lines.extend(text.lines().map(str::to_owned));
-            evidence.push(record.sha256.to_owned());
-        }
-        logs.push(log);
-    }
-    evidence.push(seen.sha256.to_owned());
-    let (mut found, output) = kind.conclude(&logs, seen.value.instead.as_deref());
-    found.evidence = evidence;
-    Ok(Again {
-        findings: vec![found],
-        value: again::output(output)?,
-    })
 }
 
 impl KubeLogs {
@@ -260,21 +202,6 @@ impl KubeLogs {
         })
     }
 
-    /// What was read comes to. Pure.
-    fn conclude(&self, logs: &[PodLog], instead: Option<&str>) -> (Finding, Output) {
-        let (output, verdict, mut reason) = self.judge(logs);
-        if let Some(instead) = instead {
-            reason = format!("{reason}; {instead}");
-        }
-        let mut found = finding(format!("logs of pods {}", self.choice()), verdict, reason);
-        found.numbers = vec![
-            count("pods", output.pods),
-            count("lines", output.lines),
-            count("forbidden", output.forbidden.len()),
-        ];
-        (found, output)
-    }
-
     fn containers(&self, pod: &Value) -> Vec<String> {
         match &self.params.container {
             Some(container) => vec![container.clone()],
@@ -302,97 +229,6 @@ impl KubeLogs {
             Err(error) if error.code == "kube.bad_request" => Ok(String::new()),
             Err(error) => Err(error),
         }
-    }
-
-    /// What the logs show. Pure.
-    fn judge(&self, logs: &[PodLog]) -> (Output, Verdict, String) {
-        let lines = logs.iter().map(|log| log.lines.len()).sum();
-        let matches =
-            |log: &PodLog, wanted: &Regex| log.lines.iter().any(|line| wanted.is_match(line));
-        let mut missing: Vec<String> = Vec::new();
-        for wanted in self
-            .require
-            .iter()
-            .filter(|wanted| !logs.iter().any(|log| matches(log, wanted)))
-        {
-            missing.push(format!("`{wanted}` in no pod"));
-        }
-        for wanted in &self.require_in_every_pod {
-            let without: Vec<&str> = logs
-                .iter()
-                .filter(|log| !matches(log, wanted))
-                .map(|log| log.pod.as_str())
-                .collect();
-            if !without.is_empty() {
-                missing.push(format!("`{wanted}` not in {}", without.join(", ")));
-            }
-        }
-        let forbidden: Vec<String> = logs
-            .iter()
-            .flat_map(|log| log.lines.iter().map(move |line| (log, line)))
-            .filter(|(_, line)| self.forbid.iter().any(|bad| bad.is_match(line)))
-            .filter(|(_, line)| !self.except.iter().any(|good| good.is_match(line)))
-            .map(|(log, line)| {
-                format!(
-                    "{}: {}",
-                    log.pod,
-                    line.chars().take(300).collect::<String>()
-                )
-            })
-            .collect();
-        let silent: Vec<&str> = logs
-            .iter()
-            .filter(|log| log.lines.len() < self.params.min_lines)
-            .map(|log| log.pod.as_str())
-            .collect();
-        let (pods, min) = (logs.len(), self.params.min_pods);
-        let (verdict, reason) = if !forbidden.is_empty() {
-            let quoted: Vec<&str> = forbidden.iter().take(QUOTED).map(String::as_str).collect();
-            (
-                Verdict::Fail,
-                format!(
-                    "{} forbidden lines of {lines}, for example {}",
-                    forbidden.len(),
-                    quoted.join(" | ")
-                ),
-            )
-        } else if pods < min {
-            (
-                Verdict::Inconclusive,
-                format!("{pods} pods {}, at least {min} are needed", self.choice()),
-            )
-        } else if !silent.is_empty() {
-            let least = self.params.min_lines;
-            (
-                Verdict::Inconclusive,
-                format!("fewer than {least} lines from {}", silent.join(", ")),
-            )
-        } else if !missing.is_empty() {
-            (
-                Verdict::Fail,
-                format!("not found among {lines} lines: {}", missing.join("; ")),
-            )
-        } else {
-            let looked = self.require.len() + self.require_in_every_pod.len();
-            (
-                Verdict::Pass,
-                format!(
-                    "{lines} lines of {pods} pods: {looked} required expressions found, no line of {} forbidden ones",
-                    self.forbid.len()
-                ),
-            )
-        };
-        let forbidden = forbidden.into_iter().take(100).collect();
-        (
-            Output {
-                pods,
-                lines,
-                forbidden,
-                missing,
-            },
-            verdict,
-            reason,
-        )
     }
 }
 

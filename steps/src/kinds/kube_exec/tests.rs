@@ -1,7 +1,9 @@
-use flowctl_workflows::result::Evidence;
+use flowctl_workflows::result::{Evidence, Verdict};
 use serde_json::Value;
 
+use super::came::judge_again;
 use super::*;
+use crate::again::Records;
 use crate::clients::kube::fake::{FakeServer, pod};
 use crate::testing::TestContext;
 

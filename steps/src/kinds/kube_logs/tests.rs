@@ -1,6 +1,7 @@
 use super::*;
 use crate::clients::kube::fake::{FakeServer, pod};
 use crate::testing::{TestContext, rejudged};
+use flowctl_workflows::result::Verdict;
 
 fn with(extra: Value) -> Value {
     let mut with = json!({"namespace": "shop", "selector": "app=trino", "min_pods": 2});
