@@ -9,6 +9,7 @@ mod door;
 mod faults;
 mod kube;
 mod monitoring;
+mod patterns;
 mod s3;
 mod trino;
 mod world;

@@ -6,10 +6,10 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
 use flowctl_workflows::inject::{Failing, Protocol};
-use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use super::door::{self, Answer, Reply, Request};
+use super::patterns::compiled;
 use super::world::{self, Shared, Stored};
 
 /// What stands for a secret in a rehearsal begins so; a caller with another key is a stranger.
@@ -201,7 +201,7 @@ fn selected<'a>(
     delimiter: &str,
 ) -> Option<String> {
     let form = r"(?i)^SELECT (count\(\*\)|\*|(?:(?:s\.)?_\d+(?:, ?)?)+) FROM S3Object(?: s)?(?: WHERE (?:s\.)?_(\d+) ?= ?'([^']*)')?$";
-    let found = Regex::new(form).ok()?.captures(sql.trim())?;
+    let found = compiled(form).ok()?.captures(sql.trim())?;
     let wanted = found.get(1)?.as_str().to_lowercase();
     let place = |text: &str| {
         text.trim()

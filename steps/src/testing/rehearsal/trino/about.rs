@@ -1,6 +1,5 @@
 //! Statements that ask the server about itself: its nodes, their JVMs, the queries that it remembers.
 
-use regex::Regex;
 use serde_json::json;
 
 use super::lake::{Done, Stage};
@@ -8,6 +7,7 @@ use super::nodes;
 use super::read::columns;
 use super::select::items;
 use super::statements::{Statement, like, texts};
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 pub(super) fn about_the_server(world: &World, statement: &Statement<'_>) -> Option<Done> {
@@ -80,8 +80,8 @@ pub(super) fn about_the_server(world: &World, statement: &Statement<'_>) -> Opti
 
 /// Whether each node's JVM was started with what is looked for in its arguments.
 fn arguments_of(nodes: &[nodes::Node], looked_for: &str) -> Option<Done> {
-    let plain = Regex::new(r"^strpos\(r.inputarguments, '([^']*)'\) > 0 AS (\w+)$").ok()?;
-    let heap = Regex::new(r"^strpos\(r.inputarguments, '-Xmx' \|\| IF\(n.coordinator, '(\w+)', '(\w+)'\)\) > 0 AS (\w+)$").ok()?;
+    let plain = compiled(r"^strpos\(r.inputarguments, '([^']*)'\) > 0 AS (\w+)$").ok()?;
+    let heap = compiled(r"^strpos\(r.inputarguments, '-Xmx' \|\| IF\(n.coordinator, '(\w+)', '(\w+)'\)\) > 0 AS (\w+)$").ok()?;
     let mut done = Done {
         columns: columns(&[("node", "varchar"), ("coordinator", "boolean")]),
         rows: nodes

@@ -1,10 +1,9 @@
 //! Statements that make schemas and tables, fill them, and take them away.
 
-use regex::Regex;
-
 use super::lake::{Done, Failed, Table};
 use super::statements::{Statement, missing, no_catalog, no_schema, unknown};
 use super::{nodes, select};
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 fn update(kind: &'static str, count: Option<u64>) -> Done {
@@ -81,7 +80,7 @@ pub(super) fn define(world: &mut World, statement: &Statement<'_>) -> Result<Don
         }
         let mut table = Table {
             comment: found[3].clone(),
-            partitioned_by: Regex::new(r"(?i)partitioning = ARRAY\['(\w+)'\]")
+            partitioned_by: compiled(r"(?i)partitioning = ARRAY\['(\w+)'\]")
                 .ok()
                 .and_then(|of| Some(of.captures(&found[4])?[1].to_owned())),
             ..Table::default()
@@ -117,7 +116,7 @@ pub(super) fn define(world: &mut World, statement: &Statement<'_>) -> Result<Don
 /// How many rows a query makes out of nothing: `sequence(1, N)`, or `WHERE id <= N` over two of them.
 fn rows_made_by(query: &str) -> Option<u64> {
     let last = |pattern: &str| {
-        let found = Regex::new(pattern).ok()?.captures(query)?;
+        let found = compiled(pattern).ok()?.captures(query)?;
         found[1].parse().ok()
     };
     last(r"(?i) WHERE id <= (\d+)$")

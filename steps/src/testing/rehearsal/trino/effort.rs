@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use regex::Regex;
-
 use super::lake::{Effort, Query};
 use super::settings::Session;
 use super::statements::Statement;
 use super::{nodes, select, units};
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 /// A small query's memory.
@@ -84,7 +83,7 @@ pub(super) fn pairs(world: &World, statement: &Statement<'_>) -> Option<u64> {
 
 /// The bytes that the groups of a query take which has this in it.
 fn grouped(world: &World, statement: &Statement<'_>, mark: &str) -> Option<u64> {
-    let inner = Regex::new(r"(?i)FROM ([\w.]+) GROUP BY").ok()?;
+    let inner = compiled(r"(?i)FROM ([\w.]+) GROUP BY").ok()?;
     if !statement.text.contains(mark) {
         return None;
     }

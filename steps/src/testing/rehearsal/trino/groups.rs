@@ -1,10 +1,10 @@
 //! Resource groups: which a query belongs to, and whether it may begin, must wait, or is one too many. Pure; limits of
 //! memory and of CPU time are not played.
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::lake::{Failed, Lake, Query, Stage};
+use crate::testing::rehearsal::patterns::compiled;
 
 /// A group, with the limits that are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ fn unknown(what: &str) -> Failed {
 fn takes(selector: &Value, query: &Query) -> Result<bool, Failed> {
     for (key, wanted) in selector.as_object().into_iter().flatten() {
         let fits = |pattern: &str, text: &str| {
-            Regex::new(&format!("^(?:{pattern})$"))
+            compiled(&format!("^(?:{pattern})$"))
                 .map(|pattern| pattern.is_match(text))
                 .map_err(|error| unknown(&format!("this selector of a resource group: {error}")))
         };

@@ -1,11 +1,11 @@
 //! Any SELECT over tables that are there: one row, of numbers that follow from the sizes of the tables.
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use super::effort;
 use super::lake::{Done, Failed, Table};
 use super::statements::{Statement, missing, unknown};
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 /// A table by its name.
@@ -29,9 +29,8 @@ pub(super) fn tables<'a>(
     statement: &Statement<'_>,
     query: &str,
 ) -> Result<Vec<&'a Table>, Failed> {
-    let named =
-        Regex::new(r"(?i)\b(?:FROM|JOIN) ([a-z_][\w.]*)").map_err(|_| unknown(statement))?;
-    let with = Regex::new(r"(?i)(?:\bWITH|,) ([a-z_]\w*) AS \(").map_err(|_| unknown(statement))?;
+    let named = compiled(r"(?i)\b(?:FROM|JOIN) ([a-z_][\w.]*)").map_err(|_| unknown(statement))?;
+    let with = compiled(r"(?i)(?:\bWITH|,) ([a-z_]\w*) AS \(").map_err(|_| unknown(statement))?;
     let made: Vec<String> = with
         .captures_iter(query)
         .map(|name| name[1].to_lowercase())
@@ -53,7 +52,7 @@ pub(super) fn tables<'a>(
 pub(super) fn pruned_to(query: &str, tables: &[&Table]) -> Option<String> {
     let [table] = tables else { return None };
     let column = table.partitioned_by.as_ref()?;
-    let predicate = Regex::new(&format!(r"(?i) WHERE {column} = '([^']*)'$")).ok()?;
+    let predicate = compiled(&format!(r"(?i) WHERE {column} = '([^']*)'$")).ok()?;
     Some(predicate.captures(query)?[1].to_owned())
 }
 

@@ -2,16 +2,13 @@
 //! There is no SQL engine behind it: numbers that a real engine would compute follow from the size of a table, so that
 //! they are the same each time and mean nothing. Whatever is not known fails with NOT_SUPPORTED.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-use regex::Regex;
 use serde_json::json;
 
 use super::lake::{Done, Failed, Query};
 use super::settings::Session;
 use super::{define, nodes, read};
 use crate::testing::rehearsal::faults::fits;
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 /// A statement in one line, without comments, and what it is sent with.
@@ -39,7 +36,7 @@ impl<'a> Statement<'a> {
 
     /// The groups of a pattern that is the whole statement; letters count whatever their case.
     pub(super) fn is(&self, pattern: &str) -> Option<Vec<String>> {
-        let whole = compiled(pattern)?;
+        let whole = compiled(&format!("(?is)^{pattern}$")).ok()?;
         let found = whole.captures(&self.text)?;
         let groups = found.iter().skip(1);
         Some(
@@ -65,18 +62,6 @@ impl<'a> Statement<'a> {
             ),
         }
     }
-}
-
-/// A pattern, compiled once: a benchmark sends the same statements over and over.
-fn compiled(pattern: &str) -> Option<Regex> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(regex) = known.get(pattern) {
-        return Some(regex.clone());
-    }
-    let regex = Regex::new(&format!("(?is)^{pattern}$")).ok()?;
-    known.insert(pattern.to_owned(), regex.clone());
-    Some(regex)
 }
 
 /// Does what a query's statement says.

@@ -1,12 +1,12 @@
 //! Statements about tables: which there are, how they are marked, what was done to them, and what stands in the small ones.
 
-use regex::Regex;
 use serde_json::json;
 
 use super::lake::{Done, Failed, Table};
 use super::read::columns;
 use super::select::table;
 use super::statements::{Statement, texts, unknown};
+use crate::testing::rehearsal::patterns::compiled;
 use crate::testing::rehearsal::world::World;
 
 /// One number.
@@ -143,7 +143,7 @@ pub(super) fn about_tables(
     }
     if let Some(found) = statement.is(r"SELECT sum\(bytes\), sum\(files\) FROM \((.*)\) AS tables")
     {
-        let of = Regex::new(r#"FROM "(\w+)\$files""#).map_err(|_| unknown(statement))?;
+        let of = compiled(r#"FROM "(\w+)\$files""#).map_err(|_| unknown(statement))?;
         let names: Vec<String> = of
             .captures_iter(&found[0])
             .map(|name| name[1].to_owned())
