@@ -20,6 +20,9 @@ const SHELL_SLEEP: &str = "shell, with: {argv: [/usr/bin/sleep, \"0.05\"]}";
 /// What one step of a chain adds to the log: the end of a step and the start of the next, as they are exported.
 const CHAIN_RECORDS: usize = 640;
 
+/// The exit code of a run that proves nothing, as a rehearsal never does.
+const INCONCLUSIVE: i32 = 3;
+
 /// One thing that is measured.
 pub(crate) struct Case {
     /// Its name.
@@ -49,6 +52,7 @@ pub(crate) fn all(flowctl: &Path) -> Result<Vec<Case>, Failure> {
         ours.hundred_thousand(),
         ours.cold_start(),
         ours.validate(),
+        ours.rehearsal(),
         ours.trino(),
         ours.trino_load(),
     ])
@@ -300,6 +304,20 @@ impl Ours {
                 Contender::new("flowctl", &self.flowctl, &["validate", "phase3"]).times(20),
             ],
             wants: vec![Want::at_most("≤ 20 ms", Figure::wall("flowctl"), 0.020)],
+        }
+    }
+
+    fn rehearsal(&self) -> Case {
+        let arguments = ["run", "phase3", "--target", "rehearsal", "--quiet"];
+        Case {
+            name: "`flowctl run phase3 --target rehearsal`",
+            what: "the whole phase on doubles in flowctl's own process; it mostly waits for what the doubles take their time for",
+            contenders: vec![
+                Contender::new("flowctl", &self.flowctl, &arguments)
+                    .ends_with(INCONCLUSIVE)
+                    .asked(),
+            ],
+            wants: vec![Want::at_most("under 10 s", Figure::wall("flowctl"), 10.0)],
         }
     }
 }

@@ -52,6 +52,12 @@ impl Contender {
         self
     }
 
+    /// The exit code that it must end with, when that is not 0.
+    pub(crate) fn ends_with(mut self, expected: i32) -> Self {
+        self.expected = expected;
+        self
+    }
+
     /// flowctl: the run itself says afterwards how long it took, and its state is weighed.
     pub(crate) fn asked(self) -> Self {
         let flowctl = self.program.clone();
