@@ -6,6 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use reqwest::Url;
+
+use super::endpoint::is_loopback;
 use crate::error::StepError;
 
 /// How long a connection may take to come about.
@@ -25,6 +28,30 @@ pub fn builder(ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, StepErr
         builder = builder.tls_certs_merge(certificates(path)?);
     }
     Ok(builder)
+}
+
+/// A builder for a client that speaks to `base` only. A proxy out of the environment cannot reach this machine's
+/// loopback; and what is spoken there without TLS needs none of the system's roots, which are a hundred and fifty files.
+///
+/// # Errors
+/// As [`builder`].
+pub fn builder_for(
+    base: &Url,
+    ca_file: Option<&Path>,
+) -> Result<reqwest::ClientBuilder, StepError> {
+    let mut builder = builder(ca_file)?;
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    if !needs_roots(base) {
+        builder = builder.tls_certs_only([]);
+    }
+    Ok(builder)
+}
+
+/// Elsewhere a proxy may be in between, and be spoken to with TLS.
+fn needs_roots(base: &Url) -> bool {
+    !(is_loopback(base) && base.scheme() == "http")
 }
 
 /// A client with the shared defaults.
@@ -129,6 +156,19 @@ mod tests {
     fn a_client_can_be_built_twice() {
         assert!(client(None).is_ok());
         assert!(client(None).is_ok());
+    }
+
+    #[test]
+    fn only_plain_loopback_needs_no_roots() {
+        for (base, expected) in [
+            ("http://127.0.0.1:8080", false),
+            ("http://[::1]:8080", false),
+            ("https://127.0.0.1:8443", true),
+            ("http://trino.example", true),
+            ("https://trino.example", true),
+        ] {
+            assert_eq!(needs_roots(&Url::parse(base).unwrap()), expected, "{base}");
+        }
     }
 
     #[test]

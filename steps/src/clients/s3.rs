@@ -33,7 +33,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Clients;
-use super::endpoint::{ServiceName, is_loopback};
+use super::endpoint::ServiceName;
 use super::http;
 use crate::error::StepError;
 use crate::secret::Secret;
@@ -87,10 +87,7 @@ impl S3Client {
         let url = Url::parse(base).map_err(|error| {
             StepError::permanent("s3.url", format!("`{base}` is no address: {error}"))
         })?;
-        let mut builder = http::builder(None)?.read_timeout(SILENCE);
-        if is_loopback(&url) {
-            builder = builder.no_proxy();
-        }
+        let builder = http::builder_for(&url, None)?.read_timeout(SILENCE);
         Ok(Self(Arc::new(Inner {
             http: http::finish(builder)?,
             base: base.trim_end_matches('/').to_owned(),

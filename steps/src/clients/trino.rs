@@ -25,6 +25,7 @@ use std::time::Duration;
 use flowctl_workflows::target::{Auth, Trino};
 use reqwest::Url;
 
+use crate::clients::endpoint::is_loopback;
 use crate::clients::http;
 use crate::context::AttemptName;
 use crate::error::StepError;
@@ -111,8 +112,10 @@ impl TrinoClient {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(bad("expected http:// or https://"));
         }
-        let loopback = is_loopback(&base);
-        if sends_a_credential(target.auth.as_ref()) && base.scheme() == "http" && !loopback {
+        if sends_a_credential(target.auth.as_ref())
+            && base.scheme() == "http"
+            && !is_loopback(&base)
+        {
             return Err(StepError::permanent(
                 "trino.insecure_auth",
                 format!(
@@ -122,12 +125,8 @@ impl TrinoClient {
             )
             .help("use https:// in the target, or take `auth:` out of it"));
         }
-        let mut builder =
-            http::builder(target.ca_file.as_deref().map(Path::new))?.timeout(patience.request);
-        if loopback {
-            // A proxy out of the environment cannot reach this machine's loopback.
-            builder = builder.no_proxy();
-        }
+        let ca_file = target.ca_file.as_deref().map(Path::new);
+        let builder = http::builder_for(&base, ca_file)?.timeout(patience.request);
         Ok(Self(Arc::new(Inner {
             http: http::finish(builder)?,
             base,
@@ -181,16 +180,6 @@ pub fn source_prefix(attempt: &AttemptName) -> String {
         attempt.run,
         transport::escape(attempt.step.as_str(), "_-.[]:")
     )
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
 }
 
 fn sends_a_credential(auth: Option<&Auth>) -> bool {

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::endpoint::{Reached, ServiceName, is_loopback};
+use super::endpoint::{Reached, ServiceName};
 use super::http;
 use crate::context::StepContext;
 use crate::error::StepError;
@@ -58,10 +58,9 @@ impl WebApi {
     /// As [`super::Clients::reach`], and when its private CA cannot be read.
     pub async fn connect(cx: &StepContext, name: ServiceName) -> Result<Self, StepError> {
         let reached = cx.clients.reach(name).await?;
-        let mut builder = http::builder(reached.ca_file.as_deref().map(Path::new))?.timeout(ANSWER);
-        if Url::parse(&reached.base_url).is_ok_and(|url| is_loopback(&url)) {
-            builder = builder.no_proxy();
-        }
+        let base = parsed(&reached.base_url)?;
+        let ca_file = reached.ca_file.as_deref().map(Path::new);
+        let mut builder = http::builder_for(&base, ca_file)?.timeout(ANSWER);
         if let Some(secret) = &reached.authorization {
             let mut value = HeaderValue::from_str(secret.reveal()).map_err(|_| {
                 StepError::permanent(
@@ -112,10 +111,7 @@ impl WebApi {
     }
 
     fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, StepError> {
-        let text = format!("{}{path}", self.reached.base_url);
-        let mut url = Url::parse(&text).map_err(|error| {
-            StepError::permanent("http.request", format!("`{text}` is no URL: {error}"))
-        })?;
+        let mut url = parsed(&format!("{}{path}", self.reached.base_url))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -179,4 +175,9 @@ impl WebApi {
                 .help("look whether the address in the target is really this service's"),
         }
     }
+}
+fn parsed(text: &str) -> Result<Url, StepError> {
+    Url::parse(text).map_err(|error| {
+        StepError::permanent("http.request", format!("`{text}` is no URL: {error}"))
+    })
 }
