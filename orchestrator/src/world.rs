@@ -49,6 +49,7 @@ impl Kind for World {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: false,
         example: "- id: a\n  uses: world\n  with: {dir: /tmp/world}\n",
     };
     type Params = Params;

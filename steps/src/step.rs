@@ -83,6 +83,8 @@ pub struct KindInfo {
     pub on_resume: OnResume,
     /// Whether it writes to the target; `--dry-run` runs no step, and a dry run lists these.
     pub writes: bool,
+    /// Whether it does its work on a service of the target.
+    pub needs_target: bool,
     /// An example, as YAML of one step.
     pub example: &'static str,
 }

@@ -144,6 +144,16 @@ name!(
     RunId, "run id", "[a-z0-9_-]+ of at most 100 characters", is_run_id
 );
 
+impl StepId {
+    /// Whether `name` on a command line means this step: itself, or the `foreach` that it is an instance of.
+    #[must_use]
+    pub fn is_meant_by(&self, name: &Self) -> bool {
+        let id = self.as_str();
+        let base = id.split_once('[').map_or(id, |(base, _)| base);
+        name.as_str() == id || name.as_str() == base
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

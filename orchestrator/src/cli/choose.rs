@@ -77,9 +77,13 @@ pub(super) fn step<'a>(
     ids: impl Iterator<Item = &'a str> + Clone,
     given: &str,
 ) -> Result<usize, Error> {
-    if let Some(place) = ids.clone().position(|id| id == given) {
-        return Ok(place);
-    }
+    ids.clone()
+        .position(|id| id == given)
+        .ok_or_else(|| no_step(ids, given))
+}
+
+/// That no step has this name, with the one that may be meant.
+pub(super) fn no_step<'a>(ids: impl Iterator<Item = &'a str> + Clone, given: &str) -> Error {
     let help = match nearest(given, ids.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
@@ -92,10 +96,7 @@ pub(super) fn step<'a>(
             format!("there is: {}{more}", names.join(", "))
         }
     };
-    Err(Error::usage_with_help(
-        format!("there is no step `{given}` in this run"),
-        help,
-    ))
+    Error::usage_with_help(format!("there is no step `{given}` in this run"), help)
 }
 
 #[cfg(test)]

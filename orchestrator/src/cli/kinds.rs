@@ -83,6 +83,14 @@ fn text(entry: &KindEntry, params: &Value, result: &Value) -> String {
     for (title, words) in [
         ("effect", info.effect),
         ("permissions", info.permissions),
+        (
+            "target",
+            if info.needs_target {
+                "needed"
+            } else {
+                "not needed"
+            },
+        ),
         ("writes", if info.writes { "yes" } else { "no" }),
         ("measures", measures),
         ("after a crash", on_resume),

@@ -128,18 +128,14 @@ pub(super) fn again(
 
 /// The steps that `--only` names; each must be a step of the plan, or the `foreach` that makes some.
 pub(super) fn only(plan: &Plan, names: &[String]) -> Result<Vec<StepId>, Error> {
-    let base = |id: &str| id.split_once('[').map_or(id, |(base, _)| base).to_owned();
+    let ids = || plan.steps.iter().map(|step| step.id.as_str());
     names
         .iter()
         .map(|name| {
-            let known = plan
-                .steps
-                .iter()
-                .any(|step| step.id.as_str() == name || base(step.id.as_str()) == *name);
-            if !known {
-                choose::step(plan.steps.iter().map(|step| step.id.as_str()), name)?;
-            }
-            StepId::new(name.as_str()).map_err(|error| Error::usage(error.to_string()))
+            StepId::new(name.as_str())
+                .ok()
+                .filter(|id| plan.steps.iter().any(|step| step.id.is_meant_by(id)))
+                .ok_or_else(|| choose::no_step(ids(), name))
         })
         .collect()
 }

@@ -17,6 +17,7 @@ use super::exit_code::ExitCode;
 use super::prepare::{self, Prepared, What};
 use super::reach::hold_to_write;
 use super::runtime::block_on;
+use super::target;
 use crate::executor::Executor;
 use crate::server;
 
@@ -68,6 +69,7 @@ pub(super) fn run(cx: &Cx, args: Args) -> Result<ExitCode, Error> {
     let prepared = prepare::prepare(cx, &args.what)?;
     let inject = doubles::faults(args.inject.as_deref(), prepared.plan.is_rehearsal())?;
     let only = prepare::only(&prepared.plan, &args.only)?;
+    target::refuse_none(&prepared.plan, &only)?;
     if args.dry_run {
         return rehearse::show(cx, &prepared, &only, args.show.output);
     }

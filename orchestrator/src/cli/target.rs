@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use flowctl_steps::Registry;
 use flowctl_steps::clients::Clients;
 use flowctl_steps::clients::kube::{Resource, credentials};
 use flowctl_steps::secret::{Secret, Secrets};
 use flowctl_workflows::diagnostic::suggest;
-use flowctl_workflows::plan::Plan;
+use flowctl_workflows::plan::{Plan, PlanStep};
 use flowctl_workflows::source::{Disk, Memory, Source};
 use flowctl_workflows::target::{SecretSource, Target};
-use flowctl_workflows::{Lookup, TargetFile, Workflow, load_target};
+use flowctl_workflows::{Lookup, StepId, TargetFile, Workflow, load_target};
 use serde_json::Value;
 
 use super::error::Error;
@@ -23,17 +24,6 @@ use crate::config;
 const DIRECTORY: &str = "targets";
 /// Shows how a target looks; nobody's platform.
 const EXAMPLE: &str = "example";
-/// Kinds that work without a platform.
-const GENERAL: &[&str] = &[
-    "noop",
-    "shell",
-    "process",
-    "wait",
-    "approval",
-    "report",
-    "http.check",
-];
-
 /// The target of a workflow: the one that is named, else the only one there is, if the workflow needs any.
 pub(super) fn choose(
     cx: &Cx,
@@ -107,28 +97,100 @@ pub(super) fn load(cx: &Cx, path: &Path) -> Result<TargetFile, Error> {
     load_target(source.as_ref(), file, &lookup).map_err(Error::Invalid)
 }
 
-/// Whether any step of a workflow can only work with a target.
+/// Whether any step of a workflow has to do with a target.
 fn needed_by(workflow: &Workflow) -> bool {
+    let registry = crate::kinds::registry();
     workflow.all_steps().any(|step| {
         let verify = step.verify.as_ref().map(|verify| verify.uses.as_str());
-        let mut kinds = [Some(step.uses.as_str()), verify].into_iter().flatten();
         let mut conditions = step.expect.iter().chain(&step.when);
-        kinds.any(|kind| !GENERAL.contains(&kind))
-            || mentions(&step.with.to_string())
+        works_on_one(
+            &registry,
+            std::iter::once(step.uses.as_str()).chain(verify),
+            &step.with,
+        ) || mentions(&step.with.to_string())
             || conditions.any(|text| mentions(text))
     })
 }
 
 /// The same of a plan.
 pub(super) fn needed_by_plan(plan: &Plan) -> bool {
+    let registry = crate::kinds::registry();
     plan.steps.iter().any(|step| {
-        let verify = step.verify.as_ref().map(|verify| verify.kind.as_str());
-        let mut kinds = [step.role.kind(), verify].into_iter().flatten();
         let mut conditions = step.expect.iter().chain(&step.when);
-        kinds.any(|kind| !GENERAL.contains(&kind))
+        works_on_one(&registry, kinds(step), &step.with)
             || mentions(&step.with.to_string())
             || conditions.any(|text| mentions(text))
     })
+}
+
+/// Refuses to begin what cannot come to anything: steps that work on a target where there is none.
+///
+/// # Errors
+/// Wrong usage, which names the first of them.
+pub(super) fn refuse_none(plan: &Plan, only: &[StepId]) -> Result<(), Error> {
+    if plan.target.is_some() {
+        return Ok(());
+    }
+    let registry = crate::kinds::registry();
+    let lost = plan
+        .steps
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| step.id.is_meant_by(name)))
+        .find(|step| works_on_one(&registry, kinds(step), &step.with));
+    let Some(step) = lost else {
+        return Ok(());
+    };
+    Err(Error::usage_with_help(
+        format!(
+            "`{}` works on a target, and no target was named or is in ./{DIRECTORY}/",
+            step.id
+        ),
+        format!(
+            "`flowctl init` writes an example of one; `--target {}` runs on doubles, with nothing installed",
+            doubles::NAME
+        ),
+    ))
+}
+
+/// The kinds that a step of a plan may use.
+fn kinds(step: &PlanStep) -> impl Iterator<Item = &str> {
+    let probes = [
+        step.verify.as_deref(),
+        step.undo.as_ref().and_then(|undo| undo.by.as_ref()),
+    ];
+    let probes = probes
+        .into_iter()
+        .flatten()
+        .map(|probe| probe.kind.as_str());
+    step.role.kind().into_iter().chain(probes)
+}
+
+/// Whether one of these kinds, or of those that a step's parameters name, does its work on a target.
+fn works_on_one<'a>(
+    registry: &Registry,
+    kinds: impl IntoIterator<Item = &'a str>,
+    with: &Value,
+) -> bool {
+    let of_target = |kind: &str| {
+        registry
+            .get(kind)
+            .is_some_and(|entry| entry.info.needs_target)
+    };
+    kinds.into_iter().any(of_target) || uses_within(with).into_iter().any(of_target)
+}
+
+/// The kinds that an experiment's parameters name, at whatever depth.
+fn uses_within(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get("uses").and_then(Value::as_str);
+            own.into_iter()
+                .chain(fields.values().flat_map(uses_within))
+                .collect()
+        }
+        Value::Array(items) => items.iter().flat_map(uses_within).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
 }
 
 /// Whether a text asks for something that a target has.

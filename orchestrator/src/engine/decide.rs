@@ -336,12 +336,7 @@ impl Draft<'_> {
 
     fn selected(&self, step: &PlanStep) -> bool {
         let only = &self.state.only;
-        let id = step.id.as_str();
-        let base = id.split_once('[').map_or(id, |(base, _)| base);
-        only.is_empty()
-            || only
-                .iter()
-                .any(|name| name.as_str() == id || name.as_str() == base)
+        only.is_empty() || only.iter().any(|name| step.id.is_meant_by(name))
     }
 
     fn obstacle(&self, step: &PlanStep) -> Option<SkipReason> {

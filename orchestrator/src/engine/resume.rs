@@ -55,20 +55,13 @@ impl Resume {
             .only
             .iter()
             .chain(&self.from)
-            .any(|name| names(name, &step.id))
+            .any(|name| step.id.is_meant_by(name))
         {
             return Some(ReopenReason::Named);
         }
         let what = self.changed.get(&step.id)?.clone();
         Some(ReopenReason::Changed { what })
     }
-}
-
-/// Whether a name on the command line means this step: itself, or the `foreach` that it is an instance of.
-fn names(name: &StepId, step: &StepId) -> bool {
-    let id = step.as_str();
-    let base = id.split_once('[').map_or(id, |(base, _)| base);
-    name.as_str() == id || name.as_str() == base
 }
 
 /// Whether a run may go on with this plan in place of its own.

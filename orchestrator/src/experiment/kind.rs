@@ -51,6 +51,7 @@ impl<K: Kinds> Kind for Experiment<K> {
         measures: true,
         on_resume: OnResume::EndsAndRestarts,
         writes: true,
+        needs_target: false,
         example: EXAMPLE,
     };
     type Params = Params;

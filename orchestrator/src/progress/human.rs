@@ -14,6 +14,7 @@ use flowctl_workflows::plan::Role;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
+use super::consequences::Consequences;
 use super::narrative::{Told, tell};
 use super::paint::Paint;
 use crate::cli::table::{elapsed, shorten};
@@ -36,6 +37,7 @@ pub struct Human {
     since: HashMap<u32, Instant>,
     began: Instant,
     waiting: Vec<Told>,
+    consequences: Consequences,
     passed_over: usize,
     drawn: Option<Instant>,
 }
@@ -67,6 +69,7 @@ impl Human {
             since: HashMap::new(),
             began: Instant::now(),
             waiting: Vec::new(),
+            consequences: Consequences::default(),
             passed_over: 0,
             drawn: None,
         }
@@ -74,6 +77,7 @@ impl Human {
 
     /// Lets what happened scroll up, in one write.
     fn scroll(&mut self) {
+        self.waiting.extend(self.consequences.told());
         if self.waiting.is_empty() {
             return;
         }
@@ -203,6 +207,10 @@ impl Reporter for Human {
                 self.since.remove(&place);
             }
         }
+        if self.consequences.take(envelope, state) {
+            return;
+        }
+        self.waiting.extend(self.consequences.told());
         if let Some(told) = tell(envelope, state) {
             if self.waiting.len() < SCROLL || told.mood != super::Mood::Good {
                 self.waiting.push(told);

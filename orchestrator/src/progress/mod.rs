@@ -4,6 +4,7 @@
 //! A reporter is a view: what it cannot write is lost, and the run goes on. None of them decides
 //! anything or keeps a run waiting.
 
+mod consequences;
 mod human;
 mod jsonl;
 mod narrative;

@@ -9,7 +9,8 @@ use flowctl_state::run_state::{RunState, StepState};
 use flowctl_workflows::StepId;
 use tokio::time::Instant;
 
-use super::narrative::{Mood, tell};
+use super::consequences::Consequences;
+use super::narrative::{Mood, Told, tell};
 use super::paint::Paint;
 use crate::cli::table::{between, elapsed, shorten};
 use crate::executor::{Live, Reporter};
@@ -24,6 +25,7 @@ pub struct Plain {
     paint: Paint,
     out: Box<dyn Write + Send>,
     running: HashMap<u32, Watched>,
+    consequences: Consequences,
     /// Elapsed time at the newest event, and when that was seen.
     last: (Duration, Option<Instant>),
 }
@@ -52,6 +54,7 @@ impl Plain {
             paint,
             out,
             running: HashMap::new(),
+            consequences: Consequences::default(),
             last: (Duration::ZERO, None),
         }
     }
@@ -66,6 +69,26 @@ impl Plain {
         );
         // A view that cannot be written is no reason to stop.
         let _ = writeln!(self.out, "{} {text}", self.paint.dim(&stamp));
+    }
+
+    fn tell(&mut self, at: Duration, told: Told) {
+        let mark = self.paint.mood(told.mood, &told.mark.to_string());
+        self.write(at, &format!("{mark} {}: {}", told.about, told.text));
+        for (mood, text) in told.more {
+            let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
+            let word = if mood == Mood::Plain {
+                word.to_owned()
+            } else {
+                self.paint.mood(mood, word)
+            };
+            self.write(at, &format!("    {word} {rest}"));
+        }
+    }
+
+    fn tell_consequences(&mut self, at: Duration) {
+        if let Some(told) = self.consequences.told() {
+            self.tell(at, told);
+        }
     }
 }
 
@@ -93,23 +116,17 @@ impl Reporter for Plain {
                 self.running.remove(&place);
             }
         }
-        let Some(told) = tell(envelope, state) else {
+        if self.consequences.take(envelope, state) {
             return;
-        };
-        let mark = self.paint.mood(told.mood, &told.mark.to_string());
-        self.write(at, &format!("{mark} {}: {}", told.about, told.text));
-        for (mood, text) in told.more {
-            let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-            let word = if mood == Mood::Plain {
-                word.to_owned()
-            } else {
-                self.paint.mood(mood, word)
-            };
-            self.write(at, &format!("    {word} {rest}"));
+        }
+        self.tell_consequences(at);
+        if let Some(told) = tell(envelope, state) {
+            self.tell(at, told);
         }
     }
 
     fn tick(&mut self, state: &RunState, live: &Live) {
+        self.tell_consequences(self.last.0);
         let now = Instant::now();
         let mut due: Vec<(u32, String)> = Vec::new();
         for (place, watched) in &mut self.running {

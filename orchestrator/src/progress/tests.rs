@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome};
+use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome, SkipReason};
 use flowctl_state::run_state::RunState;
 use flowctl_workflows::plan::{Plan, PlanStep, Role};
 use flowctl_workflows::policy::Span;
-use flowctl_workflows::result::{ErrorClass, Failure};
+use flowctl_workflows::result::{ErrorClass, Failure, Outcome};
 use flowctl_workflows::{RunId, StepId, WorkflowName};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use jiff::Timestamp;
@@ -230,4 +230,48 @@ async fn what_a_resume_attaches_to_is_told_in_lines_too() {
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("… s0: started: half of it"), "{text}");
     assert!(!text.contains("s1"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_skipped_for_the_sake_of_a_skipped_step_is_told_in_one_line() {
+    let skipped = |step: &str, need: &str, outcome| Event::StepSkipped {
+        step: id(step),
+        reason: SkipReason::Need {
+            step: id(need),
+            outcome,
+        },
+    };
+    // How many follow the first skip, and what is said of them.
+    for (follow, expected) in [
+        (0, vec![]),
+        (1, vec!["s2: skipped: it needs s1, which was skipped"]),
+        (2, vec!["s2 and s3: skipped: they need what was skipped"]),
+        (
+            5,
+            vec!["s2, s3, s4 and 2 more: skipped: they need what was skipped"],
+        ),
+    ] {
+        let mut scene = Scene::new(8);
+        let written = Written::default();
+        let mut plain = super::Plain::new(Paint { color: false }, Box::new(written.clone()));
+        let mut events = vec![skipped("s1", "s0", Outcome::Failed)];
+        events
+            .extend((0..follow).map(|at| skipped(&format!("s{}", at + 2), "s1", Outcome::Skipped)));
+        events.push(Event::RunFinished {
+            outcome: RunOutcome::Failed,
+        });
+        for event in events {
+            let envelope = envelope(scene.state.next_seq, event);
+            scene.state.apply(&envelope).unwrap();
+            plain.on(&envelope, &scene.state, &Live::default());
+        }
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let told: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once("○ "))
+            .map(|(_, told)| told)
+            .collect();
+        assert_eq!(told[0], "s1: skipped: it needs s0, which failed");
+        assert_eq!(told[1..], expected, "{text}");
+    }
 }

@@ -65,7 +65,7 @@ fn judge<'a>(state: &'a RunState, criterion: &'a Criterion) -> CriterionVerdict<
     let mut proofs: Vec<Proof<'a>> = state
         .steps()
         .filter(|(step, _)| claims(step, &criterion.id))
-        .map(|(step, record)| proof(step, record, &criterion.id))
+        .map(|(step, record)| proof(state, step, record, &criterion.id))
         // A step that only asks whether the criterion applies, and heard that it does, proves nothing of it.
         .filter(|proof| {
             let only_asks = proof.step.inapplicable.is_some() && proof.step.expect.is_empty();
@@ -126,7 +126,12 @@ fn claims(step: &PlanStep, criterion: &CriterionId) -> bool {
     step.proves.contains(criterion) || step.part_proves.contains(criterion)
 }
 
-fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId) -> Proof<'a> {
+fn proof<'a>(
+    state: &'a RunState,
+    step: &'a PlanStep,
+    record: &'a StepRecord,
+    criterion: &CriterionId,
+) -> Proof<'a> {
     let without = |verdict, reason: String| Proof {
         step,
         verdict,
@@ -158,7 +163,7 @@ fn proof<'a>(step: &'a PlanStep, record: &'a StepRecord, criterion: &CriterionId
                 "the step failed without saying why".to_owned(),
             ),
         },
-        StepState::Skipped(reason) => without(Verdict::NotRun, skipped(reason)),
+        StepState::Skipped(reason) => without(Verdict::NotRun, skipped(first_cause(state, reason))),
         StepState::Cancelled => without(Verdict::NotRun, "the step was cancelled".to_owned()),
         StepState::Waiting => match &record.before_undo {
             Some(result) => put_back(step, result, criterion),
@@ -222,6 +227,18 @@ fn measured<'a>(
         reason,
         findings,
     }
+}
+
+/// Where a chain of steps that were skipped for each other's sake begins: what to look at when a criterion was not measured.
+fn first_cause<'a>(state: &'a RunState, reason: &'a SkipReason) -> &'a SkipReason {
+    let mut cause = reason;
+    while let SkipReason::Need { step, .. } = cause
+        && let Some(StepState::Skipped(earlier)) =
+            state.record(step.as_str()).map(|record| &record.state)
+    {
+        cause = earlier;
+    }
+    cause
 }
 
 /// Why a step was not started, in words.

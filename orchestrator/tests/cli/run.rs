@@ -243,6 +243,47 @@ fn a_state_is_carried_from_place_to_place() {
 }
 
 #[test]
+fn steps_that_work_on_a_target_are_not_begun_without_one() {
+    let place = Place::new();
+    let sample = "{uses: trino.query, with: {sql: SELECT 1}}";
+    for (name, step) in [
+        (
+            "direct",
+            "{id: ask, uses: trino.query, with: {sql: SELECT 1}}".to_owned(),
+        ),
+        (
+            "probed",
+            format!("{{id: ask, uses: noop, verify: {sample}}}"),
+        ),
+        (
+            "undone",
+            "{id: ask, uses: noop, undo: {on: always, uses: trino.query, with: {sql: SELECT 1}}}"
+                .to_owned(),
+        ),
+    ] {
+        place.workflow(
+            name,
+            &format!("steps:\n  - {{id: plain, uses: noop}}\n  - {step}\n"),
+        );
+        let ran = place.run(&["run", name, "--quiet"]);
+        assert_eq!(ran.code(), 2, "{name}: {}", ran.stderr());
+        assert!(
+            ran.stderr().contains("`ask` works on a target"),
+            "{}",
+            ran.stderr()
+        );
+        assert!(
+            ran.stderr().contains("--target rehearsal"),
+            "{}",
+            ran.stderr()
+        );
+        // What is left of it needs none.
+        let ran = place.run(&["run", name, "--quiet", "--only", "plain"]);
+        assert_eq!(ran.code(), 0, "{name}: {}", ran.stderr());
+    }
+}
+
+#[test]
 fn a_target_whose_keys_are_not_there_yet_stops_only_who_needs_it() {
     let place = Place::new();
     place.write(

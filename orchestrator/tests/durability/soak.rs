@@ -69,6 +69,7 @@ impl Kind for Fickle {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: false,
+        needs_target: false,
         example: "",
     };
     type Params = Nothing;

@@ -63,6 +63,7 @@ impl Kind for AlertFires {
         measures: true,
         on_resume: OnResume::Attaches,
         writes: false,
+        needs_target: true,
         example: "- id: worker_alert\n  uses: alert.fires\n  needs: [lose_worker]\n  with:\n    alert: TrinoWorkerDown\n    see: firing\n    since: \"{{ steps.worker_alert_inactive.output.at }}\"\n    within: 3m\n",
     };
     type Params = Params;

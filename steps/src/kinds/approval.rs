@@ -34,6 +34,7 @@ impl Kind for Approval {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: false,
+        needs_target: false,
         example: "- id: go_live\n  uses: approval\n  needs: [benchmark]\n  with: {message: \"Switch the dashboards to the new cluster?\"}\n",
     };
     type Params = Params;

@@ -114,6 +114,7 @@ impl Kind for FluxRelease {
         measures: true,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: true,
         example: "- id: deploy_trino\n  uses: flux.release\n  with:\n    files: [manifests/trino.yaml]\n    namespace: data-platform\n    within: 15m\n",
     };
     type Params = Params;

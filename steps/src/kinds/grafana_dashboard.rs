@@ -120,6 +120,7 @@ impl Kind for GrafanaDashboard {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: dashboard\n  uses: grafana.dashboard\n  with:\n    config_map: {namespace: monitoring, name: trino-dashboard}\n    fresh: 30s\n    within: 1m\n",
     };
     type Params = Params;

@@ -139,6 +139,7 @@ impl Kind for HttpCheck {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: true,
+        needs_target: false,
         example: "- id: prometheus_ready\n  uses: http.check\n  with:\n    endpoint: prometheus\n    path: /-/ready\n    within: 60s\n",
     };
     type Params = Params;

@@ -114,6 +114,7 @@ impl Kind for KubeApply {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: true,
         example: "- id: deploy\n  uses: kube.apply\n  with:\n    files: [manifests/web.yaml]\n    namespace: shop\n    within: 3m\n",
     };
     type Params = Params;

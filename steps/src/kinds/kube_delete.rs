@@ -91,6 +91,7 @@ impl Kind for KubeDelete {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: true,
         example: "- id: remove_release\n  uses: kube.delete\n  with:\n    namespace: data-platform\n    objects:\n      - {kind: HelmRelease, api_version: helm.toolkit.fluxcd.io/v2, name: trino}\n",
     };
     type Params = Params;

@@ -132,6 +132,7 @@ impl Kind for KubeEvents {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: no_oom\n  uses: kube.events\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/name=trino\n    min_pods: 3\n    forbid: [OOMKilled, BackOff]\n",
     };
     type Params = Params;

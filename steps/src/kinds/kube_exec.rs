@@ -95,6 +95,7 @@ impl Kind for KubeExec {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: true,
+        needs_target: true,
         example: "- id: java_version\n  uses: kube.exec\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/component=coordinator\n    argv: [java, -version]\n",
     };
     type Params = Params;

@@ -58,6 +58,7 @@ impl Kind for KubeGet {
         measures: false,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: catalog\n  uses: kube.get\n  with: {kind: ConfigMap, namespace: data-platform, name: trino-catalog}\n",
     };
     type Params = Params;

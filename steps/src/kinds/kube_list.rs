@@ -65,6 +65,7 @@ impl Kind for KubeList {
         measures: false,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: deployed\n  uses: kube.list\n  with: {namespace: data-platform, selector: app.kubernetes.io/name=trino}\n",
     };
     type Params = Params;

@@ -109,6 +109,7 @@ impl Kind for KubeLogs {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: worker_logs\n  uses: kube.logs\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/component=worker\n    min_pods: 2\n    require_in_every_pod: [SERVER STARTED]\n    forbid: [OutOfMemoryError]\n",
     };
     type Params = Params;

@@ -87,6 +87,7 @@ impl Kind for KubePatch {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: true,
         example: "- id: pushdown_on\n  uses: kube.patch\n  with:\n    kind: ConfigMap\n    namespace: data-platform\n    name: trino-catalog\n    patch: {data: {hive.properties: \"connector.name=hive\"}}\n",
     };
     type Params = Params;

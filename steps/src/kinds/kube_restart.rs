@@ -92,6 +92,7 @@ impl Kind for KubeRestart {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: true,
         example: "- id: restart_workers\n  uses: kube.restart\n  with: {namespace: data-platform, name: trino-worker}\n",
     };
     type Params = Params;

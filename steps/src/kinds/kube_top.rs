@@ -147,6 +147,7 @@ impl Kind for KubeTop {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: usage\n  uses: kube.top\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/name=trino\n    min_pods: 3\n    memory: {below_limit: 0.95}\n",
     };
     type Params = Params;

@@ -101,6 +101,7 @@ impl Kind for KubeWait {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: workers_ready\n  uses: kube.wait\n  with:\n    namespace: data-platform\n    selector: app.kubernetes.io/component=worker\n    min: 2\n    within: 5m\n",
     };
     type Params = Params;

@@ -32,6 +32,7 @@ impl Kind for Noop {
         measures: false,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: false,
         example: "- id: all_deployed\n  uses: noop\n  needs: [a, b]\n",
     };
     type Params = Params;

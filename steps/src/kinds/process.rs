@@ -165,6 +165,7 @@ impl Kind for Program {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: false,
         example: "- id: etcd\n  uses: process\n  with:\n    name: etcd\n    dir: /var/lib/lab/run\n    argv: [etcd, --data-dir=/var/lib/lab/etcd]\n    ready: {http: \"http://127.0.0.1:2379/health\"}\n    within: 30s\n  undo: {on: always}\n",
     };
     type Params = Params;

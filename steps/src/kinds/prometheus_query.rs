@@ -150,6 +150,7 @@ impl Kind for PrometheusQuery {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: queries_seen\n  uses: prometheus.query\n  with:\n    query: trino_execution_name_QueryManager_RunningQueries\n    range: {last: 5m}\n    min_samples: 10\n    fresh: 30s\n    some: {above: 0}\n",
     };
     type Params = Params;

@@ -109,6 +109,7 @@ impl Kind for PrometheusTargets {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: workers_scraped\n  uses: prometheus.targets\n  with: {job: trino-worker, min: 2}\n",
     };
     type Params = Params;

@@ -34,6 +34,7 @@ impl Kind for Report {
         measures: false,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: false,
         example: "- id: interim_report\n  uses: report\n  needs: [benchmark]\n",
     };
     type Params = Params;

@@ -46,6 +46,7 @@ impl Kind for Review {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: false,
         example: "- id: documentation\n  uses: review\n  needs: [benchmark]\n  with: {question: \"Is the tuning documented?\", material: the samples of the step benchmark}\n  proves: [tuning_documentation]\n",
     };
     type Params = Params;

@@ -81,6 +81,7 @@ impl Kind for S3Put {
         measures: false,
         on_resume: OnResume::Repeats,
         writes: true,
+        needs_target: true,
         example: "- id: select_object\n  uses: s3.put\n  with:\n    bucket: lakehouse\n    key: flowctl/sample.csv\n    table: {rows: 100000}\n  undo: {on: always}\n",
     };
     type Params = Params;

@@ -89,6 +89,7 @@ impl Kind for S3Select {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: select_category\n  uses: s3.select\n  with:\n    bucket: lakehouse\n    key: flowctl/sample.csv\n    input: {csv: {header: ignore}}\n    sql: \"SELECT s._1, s._4 FROM S3Object s WHERE s._2 = 'category_3'\"\n    plain: {where: \"col._2 == 'category_3'\", columns: [_1, _4]}\n    saves: {share: 0.5}\n",
     };
     type Params = Params;

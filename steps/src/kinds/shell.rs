@@ -125,6 +125,7 @@ impl Kind for Shell {
         measures: false,
         on_resume: OnResume::EndsAndRestarts,
         writes: true,
+        needs_target: false,
         example: "- id: build\n  uses: shell\n  with:\n    argv: [make, -j2]\n    cwd: /src\n    env: {TOKEN: {secret: TOKEN}}\n",
     };
     type Params = Params;

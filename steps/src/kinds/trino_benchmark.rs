@@ -211,6 +211,7 @@ impl Kind for TrinoBenchmark {
         measures: true,
         on_resume: OnResume::EndsAndRestarts,
         writes: false,
+        needs_target: true,
         example: "- id: benchmark\n  uses: trino.benchmark\n  with:\n    warmup: 3\n    runs: 60\n    queries:\n      - {name: simple_aggregation, file: sql/benchmark/1.sql, sla: {p95: 2s}, rows: {min: 1}, proves: sla_simple}\n",
     };
     type Params = Params;

@@ -148,6 +148,7 @@ impl Kind for TrinoInfo {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: false,
+        needs_target: true,
         example: "- id: trino_ready\n  uses: trino.info\n  with: {within: 5m, workers: {min: 2}}\n  proves: [coordinator_ready]\n",
     };
     type Params = Params;

@@ -104,6 +104,7 @@ impl Kind for TrinoLoad {
         measures: true,
         on_resume: OnResume::EndsAndRestarts,
         writes: false,
+        needs_target: true,
         example: "- id: five_at_once\n  uses: trino.load\n  with:\n    clients: 5\n    queries:\n      - {name: join, file: sql/benchmark/2.sql, rows: {min: 1}}\n  proves: [concurrent_queries]\n",
     };
     type Params = Params;

@@ -82,6 +82,7 @@ impl Kind for TrinoQuery {
         measures: true,
         on_resume: OnResume::EndsAndRestarts,
         writes: true,
+        needs_target: true,
         example: "- id: count_rows\n  uses: trino.query\n  with:\n    sql: SELECT count(*) FROM benchmark_data\n    rows: {min: 1}\n  expect: \"rows[0][0] == params.benchmark_rows\"\n",
     };
     type Params = Params;

@@ -64,6 +64,7 @@ impl Kind for Wait {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: false,
+        needs_target: false,
         example: "- id: let_it_settle\n  uses: wait\n  with: {for: 90s}\n",
     };
     type Params = Params;

@@ -86,11 +86,6 @@ fn planned<'a>(
     context: &Context,
 ) -> Planned<'a> {
     let writes = |kind: &str| registry.get(kind).is_some_and(|entry| entry.info.writes);
-    let base = step
-        .id
-        .as_str()
-        .split_once('[')
-        .map_or(step.id.as_str(), |(base, _)| base);
     let context = match step.item.as_deref() {
         Some((name, item)) => context.clone().with(name.clone(), item.clone()),
         None => context.clone(),
@@ -99,10 +94,7 @@ fn planned<'a>(
         id: step.id.as_str(),
         kind: role_word(&step.role),
         writes: matches!(&step.role, Role::Kind(kind) if writes(kind)),
-        selected: only.is_empty()
-            || only
-                .iter()
-                .any(|name| name.as_str() == step.id.as_str() || name.as_str() == base),
+        selected: only.is_empty() || only.iter().any(|name| step.id.is_meant_by(name)),
         finally: step.teardown,
         needs: step
             .needs

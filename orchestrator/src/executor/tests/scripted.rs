@@ -94,6 +94,7 @@ impl Kind for Scripted {
         measures: false,
         on_resume: OnResume::Attaches,
         writes: true,
+        needs_target: false,
         example: "",
     };
     type Params = Params;

@@ -94,6 +94,7 @@ const fn info(name: &'static str) -> KindInfo {
         measures: true,
         on_resume: OnResume::Repeats,
         writes: true,
+        needs_target: false,
         example: "",
     }
 }

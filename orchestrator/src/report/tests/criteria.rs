@@ -269,3 +269,34 @@ fn a_part_proves_its_own_criterion_only() {
         [Verdict::Inconclusive, Verdict::Inconclusive]
     );
 }
+
+#[test]
+fn a_criterion_left_out_names_what_failed_and_not_what_was_skipped_on_the_way() {
+    let skip = |step: &str, need: &str, outcome| Event::StepSkipped {
+        step: id(step),
+        reason: SkipReason::Need {
+            step: id(need),
+            outcome,
+        },
+    };
+    let state = state(
+        vec![
+            step("a", &[], &[]),
+            step("b", &[], &[]),
+            step("c", &[], &[]),
+            step("d", &["c"], &[]),
+        ],
+        &["c"],
+        vec![
+            start("a", 1),
+            failed("a", 1, ErrorClass::Permanent, None),
+            skip("b", "a", Outcome::Failed),
+            skip("c", "b", Outcome::Skipped),
+            skip("d", "c", Outcome::Skipped),
+        ],
+    );
+    assert_eq!(
+        verdicts(&state)[0].reason,
+        "d: the step was skipped: `a` failed"
+    );
+}
