@@ -45,8 +45,13 @@ pub(super) fn read(
         open: Vec::new(),
         parts: Vec::new(),
     };
-    // The workflow's own directory is the root of the source; the caller sees to that.
-    reader.file(path, None);
+    std::thread::scope(|scope| {
+        // Meanwhile the schemas are made, which takes as long as to read the files. Where no thread is to be had they are
+        // made when the first file has been read.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, || (shape(true), shape(false)));
+        // The workflow's own directory is the root of the source; the caller sees to that.
+        reader.file(path, None);
+    });
     let parts = reader.parts;
     parts.iter().any(|part| part.main).then_some(parts)
 }
