@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::plain_log::PlainLog;
 use crate::support::{measured, moment, run, started, step, succeeded};
 use flowctl_state::LogError;
 use flowctl_state::codec::sha256;
@@ -35,10 +36,23 @@ impl Place for Disk {
     }
 }
 
+/// The log that benchmarks hold sled against.
+struct Plain(tempfile::TempDir, u64);
+
+impl Place for Plain {
+    fn open(&mut self) -> Box<dyn EventLog> {
+        self.1 += 2;
+        Box::new(PlainLog::open(self.0.path(), self.1).unwrap())
+    }
+}
+
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {
         mod memory {
             $(#[test] fn $name() { super::$name(&mut super::Memory(super::MemoryLog::new())) })*
+        }
+        mod plain {
+            $(#[test] fn $name() { super::$name(&mut super::Plain(tempfile::tempdir().unwrap(), 0)) })*
         }
         mod sled {
             $(#[test] fn $name() { super::$name(&mut super::Disk(tempfile::tempdir().unwrap(), 0)) })*
@@ -330,4 +344,30 @@ fn a_log_opened_for_reading_takes_no_append() {
         .unwrap_err();
     assert!(matches!(error, LogError::ReadingOnly { .. }), "{error}");
     assert_eq!(log.runs().unwrap(), []);
+}
+
+#[test]
+fn a_plain_log_cuts_off_what_was_not_written_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.log");
+    let open = || PlainLog::open(directory.path(), 1).unwrap();
+    let log = open();
+    log.append(&run("a"), 0, moment(0), vec![started()])
+        .unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    log.append(&run("a"), 1, moment(0), vec![step("s", 1)])
+        .unwrap();
+    let both = std::fs::read(&path).unwrap();
+    for cut in whole.len()..both.len() {
+        std::fs::write(&path, &both[..cut]).unwrap();
+        assert_eq!(open().heads().unwrap(), [(run("a"), 0)], "cut at {cut}");
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
+    }
+    let mut flipped = both.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, flipped).unwrap();
+    let log = open();
+    let again = log.append(&run("a"), 1, moment(0), vec![step("s", 1)]);
+    assert_eq!(again.unwrap().len(), 1);
+    assert_eq!(std::fs::read(&path).unwrap(), both);
 }

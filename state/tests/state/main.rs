@@ -10,6 +10,8 @@ mod damage;
 mod format;
 mod kill;
 mod log_contract;
+#[path = "../../../tests/benches/processes/plain_log.rs"]
+mod plain_log;
 mod portable;
 mod power_loss;
 mod random;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::Failure;
 use crate::contender::{Contender, at_home};
+use crate::engine;
 use crate::shape::{Shape, TRUE};
 use crate::table::{Figure, Want};
 use crate::trino;
@@ -83,19 +84,34 @@ impl Ours {
     fn chain_in_process(&self) -> Case {
         let shape = Arc::new(Shape::chain(1_000));
         let bytes = CHAIN_RECORDS.to_string();
+        let engine = |name, log| {
+            self.bare(name, &["engine", log, "1000"])
+                .inner(engine::took)
+        };
         Case {
             name: "chain of 1,000 in-process steps",
-            what: "each `noop` is durable before the next starts; the bare loop appends as many bytes a step to one file, with fdatasync",
+            what: "each `noop` is durable before the next starts; the bare loop appends as many bytes a step to one file, with fdatasync. \
+                   The engine alone runs the same chain on sled, and on a plain checksummed log in its place",
             contenders: vec![
                 self.run(&shape, NOOP),
+                engine("engine on sled", "sled"),
+                engine("engine on a plain log", "plain"),
                 self.bare("append + fdatasync", &["append", "1000", &bytes, "log"]),
             ],
-            wants: vec![Want::rate_over(
-                "rate of the run ≥ 0.7 of bare appends",
-                Figure::inner("flowctl"),
-                Figure::wall("append + fdatasync"),
-                0.7,
-            )],
+            wants: vec![
+                Want::rate_over(
+                    "rate of the run ≥ 0.7 of bare appends",
+                    Figure::inner("flowctl"),
+                    Figure::wall("append + fdatasync"),
+                    0.7,
+                ),
+                Want::rate_over(
+                    "the same with a plain log behind `EventLog`",
+                    Figure::inner("engine on a plain log"),
+                    Figure::wall("append + fdatasync"),
+                    0.7,
+                ),
+            ],
         }
     }
 

@@ -9,8 +9,10 @@
 mod bare;
 mod cases;
 mod contender;
+mod engine;
 mod machine;
 mod measure;
+mod plain_log;
 mod shape;
 mod table;
 mod trino;
@@ -35,6 +37,7 @@ fn main() -> Result<(), Failure> {
         Some((role, rest)) if role == "measure" => measure::serve(rest),
         Some((role, rest)) if role == "append" => bare::append(rest),
         Some((role, rest)) if role == "spawn" => bare::spawn(rest),
+        Some((role, rest)) if role == "engine" => engine::chain(rest),
         Some((role, rest)) if role == "trino" => trino::flowctl(rest),
         Some((role, rest)) if role == "trino-load" => trino::load(rest),
         Some((role, _)) if role == "trino-bare" => trino::bare(),
