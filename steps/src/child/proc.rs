@@ -150,6 +150,7 @@ fn variable_in<'a>(block: &'a [u8], name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -203,10 +204,20 @@ mod tests {
     #[test]
     fn a_marked_process_is_found_and_flowctl_itself_is_not() {
         let mark = format!("proc-test/{}/1", own_pid());
-        let mut child = Command::new("cat")
+        let mut child = Command::new("sh")
+            .args(["-c", "echo begun; read word"])
             .env(STEP_MARK, &mark)
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
+            .unwrap();
+        // The kernel lets the parent go on a moment before it shows the new program's environment.
+        let mut begun = [0; 6];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut begun)
             .unwrap();
         let found = marked(STEP_MARK, |value| value == mark);
         assert_eq!(
