@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flowctl_state::directory::StateDirectory;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::{RunId, StepId};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Failure> {
     let (appends, at_once): (u64, u64) = (appends.parse()?, at_once.parse()?);
     let directory = StateDirectory::create(Path::new(directory))?;
     let hold = Hold::to_write(&directory, "acknowledge", jiff::Timestamp::UNIX_EPOCH)?;
-    let writer = LogWriter::start(Arc::<SledLog>::clone(hold.log()))?;
+    let writer = LogWriter::start(Arc::<DiskLog>::clone(hold.log()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let tasks: Vec<_> = (0..at_once)
         .map(|task| runtime.spawn(append(writer.clone(), task, appends / at_once)))

@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::Event;
 use flowctl_state::log::{Append, EventLog};
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::{RunId, StepId};
 use jiff::Timestamp;
@@ -52,7 +52,7 @@ fn rates(directory: &Path) -> Result<(), Failure> {
         let place = directory.join(format!("round-{round}"));
         std::fs::create_dir_all(&place)?;
         rates[0].push(bare(&place)?);
-        let log = Arc::new(SledLog::open(&place.join("sled"))?.writing_as(1));
+        let log = Arc::new(DiskLog::open(&place.join("log"))?.writing_as(1));
         rates[1].push(alone(log.as_ref())?);
         rates[2].push(together(log.as_ref())?);
         rates[3].push(through_writer(&log)?);
@@ -128,8 +128,8 @@ fn together(log: &dyn EventLog) -> Result<f64, Failure> {
     })
 }
 
-fn through_writer(log: &Arc<SledLog>) -> Result<f64, Failure> {
-    let writer = LogWriter::start(Arc::<SledLog>::clone(log))?;
+fn through_writer(log: &Arc<DiskLog>) -> Result<f64, Failure> {
+    let writer = LogWriter::start(Arc::<DiskLog>::clone(log))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     per_second(TOGETHER * BATCHES, || {
         let tasks: Vec<_> = (0..TOGETHER)
@@ -154,7 +154,7 @@ fn through_writer(log: &Arc<SledLog>) -> Result<f64, Failure> {
 }
 
 fn fill(directory: &Path, steps: u32) -> Result<(), Failure> {
-    let log = SledLog::open(&directory.join("sled"))?.writing_as(1);
+    let log = DiskLog::open(&directory.join("log"))?.writing_as(1);
     let run = run("long")?;
     let first = started(steps)?;
     let planned = per_second(1, || {
@@ -210,7 +210,7 @@ fn replay(directory: &Path) -> Result<(), Failure> {
     let mut events = 0;
     let mut log = None;
     let opening = per_second(1, || {
-        log = Some(SledLog::open(&directory.join("sled"))?);
+        log = Some(DiskLog::open(&directory.join("log"))?);
         Ok(())
     })?;
     let Some(log) = log else {

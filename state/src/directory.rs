@@ -5,7 +5,7 @@
 //!
 //! | name | what |
 //! |---|---|
-//! | `sled/` | the event log |
+//! | `log/` | the event log |
 //! | `evidence/ab/cdef….gz` | raw records by the hash of their content |
 //! | `reports/RUN/` | rendered reports |
 //! | `epoch` | how many processes have held the state for writing |
@@ -24,7 +24,10 @@ use crate::disk::{replace_file, sync_directory};
 use crate::error::LogError;
 use crate::event::Epoch;
 use crate::exchange;
+use crate::sled_import::NAME;
 
+/// The log's name.
+const LOG: &str = "log";
 /// A socket's path has room for this many bytes in the kernel's address structure, less its zero.
 const SOCKET_PATH: usize = 107;
 
@@ -62,8 +65,9 @@ impl StateDirectory {
     /// [`LogError::Io`] if that cannot be known: a state that this user may not see is not an empty one.
     pub fn existing(path: &Path) -> Result<Option<Self>, LogError> {
         let path = std::path::absolute(path).map_err(|error| LogError::io("find", path, error))?;
-        // Between two steps of an exchange the log has another name.
-        for name in ["sled".to_owned(), format!("{}sled", exchange::OLD)] {
+        // The log of an earlier flowctl is taken over by who opens it.
+        let earlier = [NAME.to_owned(), format!("{}{NAME}", exchange::OLD)];
+        for name in earlier.into_iter().chain([LOG.to_owned()]) {
             let log = path.join(name);
             match std::fs::metadata(&log) {
                 Ok(about) if about.is_dir() => return Ok(Some(Self { path })),
@@ -85,7 +89,7 @@ impl StateDirectory {
     /// The event log's directory.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.path.join("sled")
+        self.path.join(LOG)
     }
 
     /// The evidence store's directory.

@@ -98,6 +98,14 @@ pub enum LogError {
         /// The store's own words.
         what: String,
     },
+    /// An earlier flowctl wrote to its own log again after that was taken over.
+    #[error("{} was written to by an earlier flowctl, after its runs had been taken over", path.display())]
+    Twice {
+        /// The earlier flowctl's log.
+        path: PathBuf,
+        /// What was taken over.
+        away: PathBuf,
+    },
     /// An earlier append failed, so what followed it was not tried.
     #[error("nothing more is written, because an earlier append failed: {first}")]
     Stopped {
@@ -157,6 +165,11 @@ impl LogError {
             Self::EvidenceMissing { .. } | Self::EvidenceDamaged { .. } => {
                 Some("copy the file back from a backup of the state directory".to_owned())
             }
+            Self::Twice { path, .. } => Some(format!(
+                "save its runs with the earlier flowctl's `state export` and take them in with `state import`; \
+                 then move {} away",
+                path.display()
+            )),
             Self::Io { path, source, .. } => io_help(path, source),
             Self::Stopped { first } => first.help(),
             Self::Conflict { .. } | Self::Unstorable { .. } | Self::ReadingOnly { .. } => {

@@ -38,29 +38,6 @@ pub(crate) fn begin(finished: TempDir, log: &Path) -> Result<(), LogError> {
     sync_directory(beside(log))
 }
 
-/// Puts a finished store, which must be durable, in the place of the one in `log`. Who calls it keeps
-/// others from opening either.
-pub(crate) fn exchange(finished: TempDir, log: &Path) -> Result<(), LogError> {
-    let old = old(log);
-    remove_all(&old)?;
-    rename(log, &old)?;
-    // Whoever looks for the log now gives it back its name, and then the new one does not get it.
-    if let Err(error) = rename(finished.path(), log) {
-        settle(log)?;
-        return Err(match log.exists() {
-            true => LogError::Held {
-                path: log.into(),
-                holder: None,
-                stopped: false,
-            },
-            false => error,
-        });
-    }
-    drop(finished.keep());
-    sync_directory(beside(log))?;
-    remove_all(&old)
-}
-
 /// Gives the log back its name, if an exchange was stopped in the middle.
 pub(crate) fn settle(log: &Path) -> Result<(), LogError> {
     let old = old(log);

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use flowctl_workflows::RunId;
 
-use crate::compact::{is_loose, without};
 use crate::disk::sync_directory;
 use crate::error::LogError;
 use crate::evidence::Stored;
@@ -18,6 +17,10 @@ use crate::exchange::{self, entries, remove_all};
 use crate::export::export;
 use crate::hold::Hold;
 use crate::log::EventLog;
+use crate::store::Store;
+
+/// A log that is not longer than this, in bytes, is not worth the work.
+const SMALL: u64 = 4 * 1024 * 1024;
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub struct Collected {
     pub evidence_bytes: u64,
     /// How many unfinished files, which killed processes had left.
     pub leftovers: u64,
-    /// The log was, or would be, written anew.
-    pub rewritten: bool,
+    /// Room of the log was, or would be, given back to the file system.
+    pub shrunk: bool,
 }
 
 /// Removes these runs and lets go of the state; with `dry_run` it only says what that would come to.
@@ -40,7 +43,7 @@ pub struct Collected {
 /// # Errors
 /// [`LogError::Damaged`] or [`LogError::Newer`] if a run that stays cannot be read to its end, because
 /// then it is not known which evidence it needs; nothing is removed. [`LogError::Io`].
-pub fn collect(hold: Hold, runs: &[RunId], dry_run: bool) -> Result<Collected, LogError> {
+pub fn collect(mut hold: Hold, runs: &[RunId], dry_run: bool) -> Result<Collected, LogError> {
     let log = hold.log().as_ref();
     let directory = hold.directory();
     let mut unnamed = Unnamed::of(hold.evidence().list()?);
@@ -57,7 +60,7 @@ pub fn collect(hold: Hold, runs: &[RunId], dry_run: bool) -> Result<Collected, L
         evidence: unnamed.left.len() as u64,
         evidence_bytes: unnamed.left.values().map(|stored| stored.bytes).sum(),
         leftovers: leftovers.len() as u64,
-        rewritten: !runs.is_empty() || is_loose(&directory.log(), unnamed.seen)?,
+        shrunk: !runs.is_empty() || is_loose(Store::length(&directory.log())?, unnamed.seen),
     };
     if dry_run {
         return Ok(collected);
@@ -73,18 +76,21 @@ pub fn collect(hold: Hold, runs: &[RunId], dry_run: bool) -> Result<Collected, L
     for path in leftovers {
         remove_all(&path)?;
     }
-    let fresh = if collected.rewritten {
-        Some(without(&hold, runs)?)
-    } else {
-        None
-    };
+    if !runs.is_empty() {
+        log.remove(runs)?;
+    }
     for stored in unnamed.left.values() {
         remove_all(&stored.path)?;
     }
-    // The old log was held up to here, and the new one is: nobody came in between.
-    drop(hold);
-    drop(fresh);
+    if collected.shrunk {
+        hold.shrink()?;
+    }
     Ok(collected)
+}
+
+/// Whether the log's file is so much longer than its records that it should be made shorter.
+fn is_loose(length: u64, records: u64) -> bool {
+    length > SMALL.max(4 * records)
 }
 
 /// Evidence of which no name was seen yet. What is written to it is searched for names.

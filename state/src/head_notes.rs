@@ -60,6 +60,11 @@ impl HeadNotes {
         }
     }
 
+    /// The run was removed on purpose.
+    pub(crate) fn forget(&mut self, run: &RunId) {
+        self.heads.remove(run);
+    }
+
     /// Makes the note durable.
     pub(crate) fn write(&self) -> Result<(), LogError> {
         let mut text = String::new();

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::StateDirectory;
+use crate::disk_log::DiskLog;
 use crate::error::LogError;
 use crate::event::Epoch;
 use crate::evidence::EvidenceStore;
 use crate::holder::{Condition, Holder};
-use crate::sled_log::SledLog;
 
 /// A killed process keeps its lock until the system has cleared it away, so one that left no living
 /// holder is waited for: this often, and this long each time.
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Hold {
     directory: StateDirectory,
-    log: Arc<SledLog>,
+    log: Arc<DiskLog>,
     evidence: Arc<EvidenceStore>,
     epoch: Option<Epoch>,
 }
@@ -63,7 +63,7 @@ impl Hold {
 
     fn new(
         directory: &StateDirectory,
-        log: SledLog,
+        log: DiskLog,
         epoch: Option<Epoch>,
     ) -> Result<Self, LogError> {
         let evidence = Arc::new(EvidenceStore::open(&directory.evidence())?);
@@ -77,8 +77,14 @@ impl Hold {
 
     /// The event log.
     #[must_use]
-    pub fn log(&self) -> &Arc<SledLog> {
+    pub fn log(&self) -> &Arc<DiskLog> {
         &self.log
+    }
+
+    /// Gives room that the log does not need any more back to the file system, unless somebody else in
+    /// this process uses it; then the next collection does.
+    pub(crate) fn shrink(&mut self) -> Result<(), LogError> {
+        Arc::get_mut(&mut self.log).map_or(Ok(()), DiskLog::shrink)
     }
 
     /// The evidence store.
@@ -109,10 +115,10 @@ impl Drop for Hold {
     }
 }
 
-fn open(directory: &StateDirectory) -> Result<SledLog, LogError> {
+fn open(directory: &StateDirectory) -> Result<DiskLog, LogError> {
     let mut tries = TRIES;
     loop {
-        match SledLog::open(&directory.log()) {
+        match DiskLog::open(&directory.log()) {
             Err(LogError::Held { .. }) => {
                 let holder = living_holder(&directory.holder());
                 if holder.is_some() || tries == 0 {

@@ -6,10 +6,10 @@
 pub mod chain;
 pub mod check;
 pub mod codec;
-mod compact;
 pub mod crash;
 pub mod directory;
 mod disk;
+pub mod disk_log;
 pub mod error;
 pub mod event;
 pub mod evidence;
@@ -24,9 +24,9 @@ mod keys;
 pub mod log;
 pub mod memory_log;
 mod pack;
-mod recovery;
 pub mod run_state;
-pub mod sled_log;
+mod sled_import;
+mod store;
 pub mod writer;
 
 pub use error::LogError;

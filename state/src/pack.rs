@@ -1,6 +1,6 @@
 //! The events of one append under one key, without what their records repeat.
 //!
-//! sled's work is by the key, and most of a record of a short event is what the one before it says as well, or what can
+//! A store's work is by the key, and most of a record of a short event is what the one before it says as well, or what can
 //! be worked out: the run, the epoch, the time, the hash of the one before, the checksum. Owns the form of a pack
 //! (`FORMAT.md`) and gives back the very records that went into it. It never looks into an event.
 

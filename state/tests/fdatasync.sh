@@ -24,7 +24,7 @@ for at_once in 1 16; do
         # first, its result in the second.
         function call_begins() {
             open_marks[$1] = ""
-            if ($0 ~ /\/sled\/db>/) {
+            if ($0 ~ /\/log\/events\.redb>/) {
                 if ($2 ~ /^pwrite64\(/) { kind[$1] = "write"; open_marks[$1] = $0 }
                 else if ($2 ~ /^f(data)?sync\(/) { kind[$1] = "sync"; begun[$1] = NR }
                 else kind[$1] = ""

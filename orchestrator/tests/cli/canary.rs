@@ -225,7 +225,7 @@ fn no_secret_is_found_in_anything_that_flowctl_leaves_or_says() {
         "the command lines of children",
         "state/evidence/",
         "state/reports/",
-        "state/sled/",
+        "state/log/",
     ] {
         assert!(
             scan.has_marker(found),

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::Envelope;
 use flowctl_state::log::EventLog as _;
-use flowctl_state::sled_log::SledLog;
 use serde_json::Value;
 
 use crate::shape::{ORIGINAL, Shape};
@@ -112,13 +112,13 @@ impl Place {
     /// What the log holds of the only run, as the next process would find it. A copy is read, so that this next
     /// process is the first to open what the dead one left.
     pub(crate) fn events(&self) -> Vec<Envelope> {
-        let log = self.directory.path().join("state").join("sled");
+        let log = self.directory.path().join("state").join("log");
         if !log.exists() {
             return Vec::new();
         }
         let copy = tempfile::tempdir().expect("a temporary directory");
         copy_directory(&log, copy.path());
-        let log = SledLog::open(copy.path()).expect("the log can be opened");
+        let log = DiskLog::open(copy.path()).expect("the log can be opened");
         let runs = log.runs().expect("the log can be read");
         assert!(runs.len() <= 1, "one run was started: {runs:?}");
         runs.first().map_or_else(Vec::new, |row| {

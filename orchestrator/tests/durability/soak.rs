@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use flowctl::engine::Resume;
 use flowctl::executor::{Environment, Executor, Live, Renderer, Reporter};
 use flowctl_state::directory::StateDirectory;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::Envelope;
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::gc::{collect, disk_usage};
 use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::{Phase, RunState};
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_steps::clients::Clients;
 use flowctl_steps::clock::SystemClock;
@@ -180,7 +180,7 @@ impl Reporter for Fuse {
     fn line(&mut self, _: &StepId, _: &str) {}
 }
 
-fn environment(log: &Arc<SledLog>, evidence: &Arc<EvidenceStore>) -> Arc<Environment> {
+fn environment(log: &Arc<DiskLog>, evidence: &Arc<EvidenceStore>) -> Arc<Environment> {
     Arc::new(Environment {
         log: LogWriter::in_place(Arc::clone(log) as Arc<dyn EventLog>),
         evidence: Arc::clone(evidence),
@@ -197,7 +197,7 @@ fn environment(log: &Arc<SledLog>, evidence: &Arc<EvidenceStore>) -> Arc<Environ
 
 /// One run to its end, with up to two crashes on the way. Returns how many there were.
 async fn run(
-    log: &Arc<SledLog>,
+    log: &Arc<DiskLog>,
     evidence: &Arc<EvidenceStore>,
     run: &RunId,
     plan: &Plan,
@@ -238,7 +238,7 @@ async fn run(
     }
 }
 
-fn folded(log: &Arc<SledLog>, run: &RunId) -> RunState {
+fn folded(log: &Arc<DiskLog>, run: &RunId) -> RunState {
     let events = log.read(run).expect("the run's events");
     RunState::replay(run, &events).expect("events that fit")
 }

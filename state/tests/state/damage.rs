@@ -5,10 +5,10 @@ use std::path::Path;
 
 use flowctl_state::LogError;
 use flowctl_state::check::check;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::Envelope;
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::log::EventLog;
-use flowctl_state::sled_log::SledLog;
 use serde_json::json;
 
 use crate::random::Random;
@@ -16,7 +16,7 @@ use crate::support::{moment, run, started, step, succeeded};
 
 /// A closed log with two runs.
 fn closed_log(directory: &Path) -> Vec<Vec<Envelope>> {
-    let log = SledLog::open(directory).unwrap().writing_as(1);
+    let log = DiskLog::open(directory).unwrap().writing_as(1);
     for name in ["a", "b"] {
         log.append(&run(name), 0, moment(0), vec![started(), step("one", 1)])
             .unwrap();
@@ -45,7 +45,7 @@ fn copy(from: &Path, to: &Path) {
 fn is_told(directory: &Path, written: &[Vec<Envelope>]) -> bool {
     let evidence = tempfile::tempdir().unwrap();
     let evidence = EvidenceStore::open(evidence.path()).unwrap();
-    let log = match SledLog::open(directory) {
+    let log = match DiskLog::open(directory) {
         Ok(log) => log,
         Err(error) => {
             assert!(
@@ -93,25 +93,24 @@ fn a_flipped_byte_anywhere_in_the_store_is_told_or_harmless() {
         fs::remove_dir_all(&damaged).unwrap();
         told
     };
-    assert!(!after("db", &|_| {}), "a copy is whole");
-    let used = fs::read(whole.join("db"))
+    assert!(!after("events.redb", &|_| {}), "a copy is whole");
+    let used = fs::read(whole.join("events.redb"))
         .unwrap()
         .iter()
         .rposition(|byte| *byte != 0)
         .unwrap();
     let flips = 40;
     let told = (0..flips)
-        .filter(|n| after("db", &|bytes| flip(&mut bytes[..used], *n, flips)))
+        .filter(|n| after("events.redb", &|bytes| flip(&mut bytes[..used], *n, flips)))
         .count();
     assert!(told > flips / 2, "of {flips} flips {told} were told");
     for n in 0..10 {
-        after("conf", &|bytes| flip(bytes, n, 10));
         assert!(
             !after("heads", &|bytes| flip(bytes, n, 10)),
             "a bad note condemns nothing"
         );
     }
-    assert!(after("db", &|bytes| bytes.truncate(used / 2)));
+    assert!(after("events.redb", &|bytes| bytes.truncate(used / 2)));
 }
 
 /// One of the ways in which a disk fails, at a place picked by chance.
@@ -152,7 +151,7 @@ fn whatever_a_disk_does_to_any_file_is_told_or_harmless() {
     let parent = tempfile::tempdir().unwrap();
     let whole = parent.path().join("whole");
     let written = closed_log(&whole);
-    let files: Vec<_> = ["db", "db", "db", "conf", "heads", "settled"]
+    let files: Vec<_> = ["events.redb", "events.redb", "events.redb", "heads"]
         .into_iter()
         .map(str::to_owned)
         .chain(
@@ -192,12 +191,12 @@ fn a_store_that_lost_its_end_is_told() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("log");
     let early = parent.path().join("early");
-    let log = SledLog::open(&path).unwrap().writing_as(1);
+    let log = DiskLog::open(&path).unwrap().writing_as(1);
     log.append(&run("a"), 0, moment(0), vec![started(), step("one", 1)])
         .unwrap();
     drop(log);
     copy(&path, &early);
-    let log = SledLog::open(&path).unwrap().writing_as(2);
+    let log = DiskLog::open(&path).unwrap().writing_as(2);
     log.append(
         &run("a"),
         2,
@@ -209,7 +208,7 @@ fn a_store_that_lost_its_end_is_told() {
 
     // The store goes back in time; the note of how far the run had come does not.
     fs::copy(path.join("heads"), early.join("heads")).unwrap();
-    let log = SledLog::open(&early).unwrap().writing_as(3);
+    let log = DiskLog::open(&early).unwrap().writing_as(3);
     let error = log.read(&run("a")).unwrap_err();
     assert!(matches!(error, LogError::Damaged { seq: 2, .. }), "{error}");
 

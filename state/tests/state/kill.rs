@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use flowctl_state::directory::StateDirectory;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
 use flowctl_state::holder::Holder;
 use flowctl_state::log::EventLog;
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::RunId;
 use serde_json::json;
@@ -32,7 +32,7 @@ const LIVES: u64 = 5;
 fn event(seq: Seq) -> Event {
     match seq {
         0 => started(),
-        // Some records are so long that they are cut, and one fills more than one of sled's segments.
+        // Some records are so long that they are cut.
         47 => succeeded("long", json!("x".repeat(600_000))),
         seq if seq % 13 == 0 => succeeded("longer", json!("x".repeat(9000))),
         seq => step("one", u32::try_from(seq).unwrap()),
@@ -47,7 +47,7 @@ fn child() {
     };
     let directory = StateDirectory::create(Path::new(&directory)).unwrap();
     let hold = Hold::to_write(&directory, "the child of a test", moment(0)).unwrap();
-    let writer = LogWriter::start(Arc::<SledLog>::clone(hold.log())).unwrap();
+    let writer = LogWriter::start(Arc::<DiskLog>::clone(hold.log())).unwrap();
     let ends: BTreeMap<_, _> = hold.log().heads().unwrap().into_iter().collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -114,7 +114,7 @@ fn no_acknowledged_event_is_lost_by_a_kill() {
 }
 
 fn nothing_is_lost(directory: &StateDirectory, acknowledged: &BTreeMap<String, Seq>, round: u64) {
-    let log = SledLog::open(&directory.log()).unwrap();
+    let log = DiskLog::open(&directory.log()).unwrap();
     for (name, last) in acknowledged {
         let events = log.read(&run(name)).unwrap();
         let end = events.last().unwrap().seq;

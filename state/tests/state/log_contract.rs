@@ -6,10 +6,10 @@ use crate::plain_log::PlainLog;
 use crate::support::{measured, moment, run, started, step, succeeded};
 use flowctl_state::LogError;
 use flowctl_state::codec::sha256;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::Envelope;
 use flowctl_state::log::{Append, EventLog};
 use flowctl_state::memory_log::MemoryLog;
-use flowctl_state::sled_log::SledLog;
 use serde_json::json;
 
 /// A place that keeps a log while no process has it open.
@@ -32,11 +32,11 @@ struct Disk(tempfile::TempDir, u64);
 impl Place for Disk {
     fn open(&mut self) -> Box<dyn EventLog> {
         self.1 += 2;
-        Box::new(SledLog::open(self.0.path()).unwrap().writing_as(self.1))
+        Box::new(DiskLog::open(self.0.path()).unwrap().writing_as(self.1))
     }
 }
 
-/// The log that benchmarks hold sled against.
+/// The log that benchmarks hold the real one against.
 struct Plain(tempfile::TempDir, u64);
 
 impl Place for Plain {
@@ -54,7 +54,7 @@ macro_rules! contract {
         mod plain {
             $(#[test] fn $name() { super::$name(&mut super::Plain(tempfile::tempdir().unwrap(), 0)) })*
         }
-        mod sled {
+        mod disk {
             $(#[test] fn $name() { super::$name(&mut super::Disk(tempfile::tempdir().unwrap(), 0)) })*
         }
     };
@@ -328,17 +328,17 @@ fn an_unknown_run_is_an_error(place: &mut dyn Place) {
 #[test]
 fn a_second_opener_is_told_that_the_log_is_held() {
     let directory = tempfile::tempdir().unwrap();
-    let first = SledLog::open(directory.path()).unwrap();
-    let error = SledLog::open(directory.path()).unwrap_err();
+    let first = DiskLog::open(directory.path()).unwrap();
+    let error = DiskLog::open(directory.path()).unwrap_err();
     assert!(matches!(error, LogError::Held { .. }), "{error}");
     drop(first);
-    SledLog::open(directory.path()).unwrap();
+    DiskLog::open(directory.path()).unwrap();
 }
 
 #[test]
 fn a_log_opened_for_reading_takes_no_append() {
     let directory = tempfile::tempdir().unwrap();
-    let log = SledLog::open(directory.path()).unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
     let error = log
         .append(&run("a"), 0, moment(0), vec![started()])
         .unwrap_err();

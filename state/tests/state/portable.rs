@@ -2,12 +2,12 @@
 
 use flowctl_state::LogError;
 use flowctl_state::check::check;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::export::export;
 use flowctl_state::import::{Imported, import};
 use flowctl_state::log::EventLog;
 use flowctl_state::memory_log::MemoryLog;
-use flowctl_state::sled_log::SledLog;
 use proptest::prelude::*;
 
 use crate::support::{measured, moment, run, started, step};
@@ -45,7 +45,7 @@ fn a_state_is_rebuilt_from_its_export_to_the_byte() {
     let text = exported(&sample(), &["a", "b"]);
     assert_eq!(lines(&text).len(), 8);
     let directory = tempfile::tempdir().unwrap();
-    let log = SledLog::open(directory.path()).unwrap().writing_as(1);
+    let log = DiskLog::open(directory.path()).unwrap().writing_as(1);
     let first = imported(&log, &text);
     assert_eq!(first.problems, []);
     assert_eq!(first.runs, [(run("a"), 4), (run("b"), 4)]);

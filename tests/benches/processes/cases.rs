@@ -91,11 +91,11 @@ impl Ours {
         Case {
             name: "chain of 1,000 in-process steps",
             what: "each `noop` is durable before the next starts; the bare loop appends as many bytes a step to one file, with fdatasync. \
-                   The engine alone runs the same chain on sled, and on a plain checksummed log in its place",
+                   The engine alone runs the same chain on its log, and on a plain checksummed file in its place",
             contenders: vec![
                 self.run(&shape, NOOP),
-                engine("engine on sled", "sled"),
-                engine("engine on a plain log", "plain"),
+                engine("engine on redb", "log"),
+                engine("engine on a plain file", "plain"),
                 self.bare("append + fdatasync", &["append", "1000", &bytes, "log"]),
             ],
             wants: vec![
@@ -107,7 +107,7 @@ impl Ours {
                 ),
                 Want::rate_over(
                     "the same with a plain log behind `EventLog`",
-                    Figure::inner("engine on a plain log"),
+                    Figure::inner("engine on a plain file"),
                     Figure::wall("append + fdatasync"),
                     0.7,
                 ),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use flowctl::executor::{Environment, Executor, Renderer};
 use flowctl::progress::Quiet;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::evidence::EvidenceStore;
 use flowctl_state::log::EventLog;
 use flowctl_state::run_state::RunState;
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_steps::Registry;
 use flowctl_steps::clients::Clients;
@@ -35,15 +35,15 @@ impl Renderer for NoReport {
     }
 }
 
-/// `sled|plain COUNT`: runs a chain of so many steps in the current directory.
+/// `log|plain COUNT`: runs a chain of so many steps in the current directory.
 pub(crate) fn chain(arguments: &[String]) -> Result<(), Failure> {
     let [log, count] = arguments else {
-        return Err("usage: engine sled|plain COUNT".into());
+        return Err("usage: engine log|plain COUNT".into());
     };
     let count: u32 = count.parse()?;
     let here = Path::new(".");
     let log: Arc<dyn EventLog> = match log.as_str() {
-        "sled" => Arc::new(SledLog::open(&here.join("log"))?.writing_as(1)),
+        "log" => Arc::new(DiskLog::open(&here.join("log"))?.writing_as(1)),
         "plain" => Arc::new(PlainLog::open(here, 1)?),
         other => return Err(format!("there is no log called {other}").into()),
     };

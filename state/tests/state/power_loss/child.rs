@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowctl_state::directory::StateDirectory;
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
 use flowctl_state::log::EventLog;
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::RunId;
 use serde_json::json;
@@ -76,7 +76,7 @@ fn begin(hold: &Hold) {
 }
 
 async fn work(hold: &Hold, life: u64) {
-    let writer = LogWriter::start(Arc::<SledLog>::clone(hold.log())).unwrap();
+    let writer = LogWriter::start(Arc::<DiskLog>::clone(hold.log())).unwrap();
     let ends: BTreeMap<_, _> = hold.log().heads().unwrap().into_iter().collect();
     let mut nexts: BTreeMap<RunId, Seq> = (0..RUNS)
         .map(|number| run(&format!("run-{number}")))

@@ -84,16 +84,16 @@ fn holds(left: &Left) -> Result<(), String> {
     let names: Vec<String> = left
         .keys()
         .map(|name| name.display().to_string())
-        .filter(|name| !name.starts_with("sled/snap.") && name.matches('/').count() != 1)
+        .filter(|name| name.matches('/').count() != 1)
         .filter(|name| !name.starts_with("evidence/"))
         .collect();
     if names
         != [
             "epoch",
             "evidence",
+            "log",
             "reports",
             "reports/staying/report.md",
-            "sled",
         ]
     {
         return Err(format!("this is left: {names:?}"));
@@ -103,7 +103,7 @@ fn holds(left: &Left) -> Result<(), String> {
         .filter(|name| name.extension().is_some_and(|end| end == "gz"));
     match (
         evidence.count(),
-        left[Path::new("sled/db")].as_ref().map(Vec::len),
+        left[Path::new("log/events.redb")].as_ref().map(Vec::len),
     ) {
         (2, Some(length)) if length < 1024 * 1024 => Ok(()),
         other => Err(format!(

@@ -88,12 +88,12 @@ impl Heeded {
         };
         let is_directory = |name: &Path| {
             !matches!(name.file_name().and_then(|name| name.to_str()), Some(name) if
-                name == "db" || name == "conf" || name == "heads" || name == "epoch" || name == "holder.json"
-                    || name.starts_with("snap.") || name.starts_with(".tmp") || name.ends_with(".gz"))
+                name == "events.redb" || name == "heads" || name == "epoch" || name == "holder.json"
+                    || name.starts_with(".tmp") || name.ends_with(".gz"))
         };
         match self {
             Heeded::All => true,
-            Heeded::NoneOfAppends => !opened || !name.ends_with("db"),
+            Heeded::NoneOfAppends => !opened || !name.ends_with("events.redb"),
             Heeded::NoneOfDirectories => !is_directory(name),
         }
     }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
-use flowctl_state::sled_log::SledLog;
 use flowctl_state::writer::LogWriter;
 use serde_json::json;
 
@@ -73,7 +73,7 @@ fn child() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let writer = LogWriter::start(Arc::<SledLog>::clone(hold.log())).unwrap();
+        let writer = LogWriter::start(Arc::<DiskLog>::clone(hold.log())).unwrap();
         let large = run(&format!("large-{life}"));
         append(&writer, &large, 0, 1, event).await;
         for first in [1, 100] {
