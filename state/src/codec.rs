@@ -65,7 +65,7 @@ pub struct Header {
 /// The SHA-256 of `bytes` in lower-case hexadecimal: how records and evidence are named.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
+    name_of(Sha256::new_with_prefix(bytes))
 }
 
 /// Puts an envelope into its stored form: one line of JSON without its newline.
@@ -105,7 +105,7 @@ pub(crate) fn end_with_sum(bytes: &mut Vec<u8>) -> Sha256 {
     let body = bytes.len();
     let mut hash = Sha256::new_with_prefix(&bytes);
     bytes.extend_from_slice(SUM_HEAD);
-    bytes.extend_from_slice(sum_of(&hash).as_bytes());
+    bytes.extend_from_slice(&sum_of(&hash));
     bytes.extend_from_slice(SUM_TAIL);
     hash.update(bytes.get(body..).unwrap_or_default());
     hash
@@ -117,9 +117,14 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&[u8]> {
     (tail.starts_with(SUM_HEAD) && tail.ends_with(SUM_TAIL)).then_some(body)
 }
 
-/// The name of what was hashed.
-pub(crate) fn name_of(hash: Sha256) -> String {
+/// The name of what was hashed, in digits.
+pub(crate) fn digits_of(hash: Sha256) -> [u8; 64] {
     hexadecimal(&hash.finalize())
+}
+
+/// The same as text.
+pub(crate) fn name_of(hash: Sha256) -> String {
+    text_of(&digits_of(hash))
 }
 
 /// Whether a record says what it was made from. The steps of a plan are looked at one by one: read back
@@ -248,7 +253,7 @@ pub(crate) fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
         .and_then(|tail| tail.strip_suffix(SUM_TAIL))
         .ok_or_else(|| Unreadable::Damaged("the record does not end in its checksum".to_owned()))?;
     let mut hash = Sha256::new_with_prefix(body);
-    if digits == sum_of(&hash).as_bytes() {
+    if digits == sum_of(&hash) {
         hash.update(tail);
         Ok(hash)
     } else {
@@ -259,17 +264,22 @@ pub(crate) fn verify_sum(bytes: &[u8]) -> Result<Sha256, Unreadable> {
 }
 
 /// The checksum of what was hashed so far.
-fn sum_of(hash: &Sha256) -> String {
+fn sum_of(hash: &Sha256) -> [u8; SUM_DIGITS] {
     hexadecimal(&hash.clone().finalize()[..SUM_DIGITS / 2])
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = vec![0; 2 * bytes.len()];
+/// Two digits for each byte.
+fn hexadecimal<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
+    const DIGIT: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'0'; DIGITS];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+        pair[0] = DIGIT[usize::from(byte >> 4)];
+        pair[1] = DIGIT[usize::from(byte & 15)];
     }
+    text
+}
+
+fn text_of(digits: &[u8]) -> String {
     // Digits are text.
-    String::from_utf8(text).unwrap_or_default()
+    String::from_utf8(digits.to_vec()).unwrap_or_default()
 }

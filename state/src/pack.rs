@@ -130,7 +130,8 @@ pub(crate) fn unpack(first: Seq, stored: &[u8], visit: Visit<'_>) -> ControlFlow
     let Some((head, events)) = opened(stored) else {
         return visit(first, stored);
     };
-    let mut prev = head.prev.to_vec();
+    let mut given = Some(head.prev);
+    let mut prev = [0; 64];
     let mut record = Vec::new();
     let events = events.split(|byte| *byte == b'\n');
     for (event, seq) in events.zip(head.seq..) {
@@ -139,11 +140,11 @@ pub(crate) fn unpack(first: Seq, stored: &[u8], visit: Visit<'_>) -> ControlFlow
         record.extend_from_slice(head.run);
         record.extend_from_slice(seq.to_string().as_bytes());
         record.extend_from_slice(head.moment);
-        record.extend_from_slice(&prev);
+        record.extend_from_slice(given.take().unwrap_or(&prev));
         record.extend_from_slice(EVENT);
         record.extend_from_slice(event.strip_suffix(b",").unwrap_or(event));
         let sha256 = codec::end_with_sum(&mut record);
-        prev = codec::name_of(sha256).into_bytes();
+        prev = codec::digits_of(sha256);
         visit(seq, &record)?;
     }
     ControlFlow::Continue(())

@@ -34,7 +34,8 @@ pub(crate) type Keys<'a> = Range<&'a [u8]>;
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    database: redb::Database,
+    /// There until it is dropped.
+    database: Option<redb::Database>,
 }
 
 impl Store {
@@ -64,7 +65,7 @@ impl Store {
             let change = database.begin_write()?;
             change.open_table(TABLE)?;
             change.commit()?;
-            Ok(database)
+            Ok(Some(database))
         })?;
         Ok(Self { path, database })
     }
@@ -72,7 +73,7 @@ impl Store {
     /// Opens the store in the log's directory. What a killed process left is put in order.
     pub(crate) fn open(log: &Path) -> Result<Self, LogError> {
         let path = log.join(FILE);
-        let database = guarded(&path, "open", || Ok(builder().open(&path)?))?;
+        let database = guarded(&path, "open", || Ok(Some(builder().open(&path)?)))?;
         // What a killed process wrote may be in the page cache only; it was read, so it must stay.
         sync_file(&path)?;
         Ok(Self { path, database })
@@ -109,13 +110,17 @@ impl Store {
         })
     }
 
+    fn database(&self) -> Result<&redb::Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
+    }
+
     fn change(
         &self,
         make: impl FnOnce(&mut redb::Table<'_, &[u8], &[u8]>) -> Result<(), redb::Error>,
     ) -> Result<(), LogError> {
         crash::reached(Point::Asked);
         guarded(&self.path, "write", || {
-            let mut change = self.database.begin_write()?;
+            let mut change = self.database()?.begin_write()?;
             if crash::is(Mutant::DropFlush) {
                 change.set_durability(redb::Durability::None)?;
             }
@@ -129,8 +134,12 @@ impl Store {
 
     /// Gives room that nothing needs any more back to the file system. Whenever it is stopped, all is there.
     pub(crate) fn shrink(&mut self) -> Result<(), LogError> {
-        guarded(&self.path, "shrink", || Ok(self.database.compact()?))?;
-        Ok(())
+        guarded(&self.path, "shrink", || {
+            if let Some(database) = &mut self.database {
+                database.compact()?;
+            }
+            Ok(())
+        })
     }
 
     /// Shows what is under these keys, in their order, until `visit` breaks.
@@ -141,13 +150,20 @@ impl Store {
     ) -> Result<(), LogError> {
         // What it shows is kept for it as long as it lasts.
         let (_reading, table) = guarded(&self.path, "read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let table = reading.open_table(TABLE)?;
             Ok((reading, table))
         })?;
         let mut pairs = guarded(&self.path, "read", || Ok(table.range(keys)?))?;
         loop {
-            let pair = guarded(&self.path, "read", || Ok(pairs.next().transpose()?))?;
+            let pair = guarded(&self.path, "read", || {
+                let pair = pairs.next().transpose()?;
+                // Here it panics if it cannot, and below no more.
+                let _ = pair
+                    .as_ref()
+                    .map(|(key, value)| (key.value(), value.value()));
+                Ok(pair)
+            })?;
             let Some((key, value)) = pair else {
                 return Ok(());
             };
@@ -160,7 +176,7 @@ impl Store {
     /// The last of these keys.
     pub(crate) fn last(&self, keys: Keys<'_>) -> Result<Option<Vec<u8>>, LogError> {
         guarded(&self.path, "read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let table = reading.open_table(TABLE)?;
             let pair = table.range(keys)?.next_back().transpose()?;
             Ok(pair.map(|pair| pair.0.value().to_vec()))
@@ -170,11 +186,24 @@ impl Store {
     /// The first key from `key` on.
     pub(crate) fn next(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
         guarded(&self.path, "read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let table = reading.open_table(TABLE)?;
             let pair = table.range(key..)?.next().transpose()?;
             Ok(pair.map(|pair| pair.0.value().to_vec()))
         })
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let closed = guarded(&self.path, "close", || {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the log was not closed in order");
+        }
     }
 }
 

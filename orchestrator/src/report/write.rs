@@ -45,31 +45,69 @@ pub struct FileRenderer {
 impl Renderer for FileRenderer {
     fn render(&self, state: &RunState) -> Result<String, String> {
         let directory = (self.directory)(&state.run);
-        let mut events = EventsEnd::default();
-        write_whole(&directory.join("events.jsonl"), |file| {
-            events = write_events(self.log.as_ref(), state, file)?;
-            Ok(())
-        })?;
-        let report = build(state, events);
-        self.copy_evidence(&report, &directory.join("evidence"))?;
-        // Written as they are made: the report of a large workflow is large in each form.
-        write_whole(&directory.join("report.json"), |file| json(&report, file))?;
-        write_whole(&directory.join("report.md"), |file| {
-            file.write_all(markdown(&report).as_bytes())
-        })?;
-        write_whole(&directory.join("junit.xml"), |file| {
-            junit(&report, file).map_err(std::io::Error::other)
-        })?;
+        // Where the events end is told by reading all of them, so the rest is made meanwhile.
+        let (end, made) = beside(
+            || self.write_events(state, &directory),
+            || {
+                let report = build(state, EventsEnd::default());
+                self.copy_evidence(&report, &directory.join("evidence"))?;
+                Ok(report)
+            },
+        );
+        let end = end?;
+        let report = Report {
+            events: end,
+            ..made?
+        };
         // A record that cannot be read is not drawn; that it cannot was an error above.
         let record = |hash: &str| self.evidence.get(hash).ok();
-        write_whole(&directory.join("report.html"), |file| {
-            write_html(state, &report, &record, file)
-        })?;
+        // Written as they are made: the report of a large workflow is large in each form.
+        let (texts, page) = beside(
+            || {
+                write_whole(&directory.join("report.json"), |file| json(&report, file))?;
+                write_whole(&directory.join("report.md"), |file| {
+                    file.write_all(markdown(&report).as_bytes())
+                })
+            },
+            || {
+                write_whole(&directory.join("junit.xml"), |file| {
+                    junit(&report, file).map_err(std::io::Error::other)
+                })?;
+                write_whole(&directory.join("report.html"), |file| {
+                    write_html(state, &report, &record, file)
+                })
+            },
+        );
+        texts.and(page)?;
         Ok(directory.display().to_string())
     }
 }
 
+/// Does both at once, the first on a thread of its own. What panics there panics here.
+fn beside<A: Send, B>(
+    first: impl FnOnce() -> Result<A, String> + Send,
+    second: impl FnOnce() -> Result<B, String>,
+) -> (Result<A, String>, Result<B, String>) {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        match first.join() {
+            Ok(first) => (first, second),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
 impl FileRenderer {
+    fn write_events(&self, state: &RunState, directory: &Path) -> Result<EventsEnd, String> {
+        let mut end = EventsEnd::default();
+        write_whole(&directory.join("events.jsonl"), |file| {
+            end = write_events(self.log.as_ref(), state, file)?;
+            Ok(())
+        })?;
+        Ok(end)
+    }
+
     /// The records that the report names, readable without flowctl. A record that is missing or damaged is an
     /// error: a report never names what cannot be shown.
     fn copy_evidence(&self, report: &Report, directory: &Path) -> Result<(), String> {

@@ -28,11 +28,8 @@ pub(super) struct Work {
     pub(super) lives: u64,
     /// After so many deeds of the first life the power is cut after each.
     pub(super) first: usize,
-    /// The power is also cut after one of so many writes of at least an eighth of a megabyte; 0: after none.
-    pub(super) every_long: u64,
 }
 
-const LONG: usize = 1 << 17;
 /// In the first deeds of the first life everything is made.
 const FIRST: usize = 60;
 const SHORT: Work = Work {
@@ -40,7 +37,6 @@ const SHORT: Work = Work {
     event,
     lives: 4,
     first: FIRST,
-    every_long: 0,
 };
 
 /// What the process was promised so far.
@@ -121,13 +117,6 @@ pub(super) fn cut_power(
             .collect();
         if life == 0 {
             moments.extend(0..work.first);
-        }
-        if work.every_long > 0 {
-            let long =
-                |deed: &Deed| matches!(deed, Deed::Write { bytes, .. } if bytes.len() >= LONG);
-            let after = deeds.iter().enumerate().filter(|(_, deed)| long(deed));
-            let after = after.filter(|_| random.below(work.every_long) == 0);
-            moments.extend(after.map(|(place, _)| place + 1));
         }
         let last = usize::try_from(random.below(deeds.len() as u64)).unwrap();
         let mut next = None;

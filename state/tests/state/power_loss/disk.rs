@@ -2,8 +2,8 @@
 //!
 //! Owns the rules. An `fdatasync` keeps a file's bytes and its length, not its name; an `fsync` of a
 //! directory keeps the names in it. What is not kept may be lost or not: of the writes to one sector
-//! the first few, of the names any, of the length any between. It never touches a real file but to
-//! put down what is left.
+//! the first few, of the names any, of the length any that it had (a journal takes a new length whole).
+//! It never touches a real file but to put down what is left.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -264,6 +264,14 @@ impl Edit {
         }
     }
 
+    /// Where it ends.
+    fn end(&self) -> usize {
+        match self {
+            Edit::Write { place, bytes } => place + bytes.len(),
+            Edit::Resize(length) => *length,
+        }
+    }
+
     /// The sectors that it touches.
     fn sectors(&self, sector: usize, end: usize) -> std::ops::Range<usize> {
         match self {
@@ -282,32 +290,40 @@ fn content(durable: &[u8], changes: &[Edit], fate: Fate, random: &mut Random) ->
         }
         return now;
     };
+    // How long the file may be: what is written gets there little by little, a new length at once.
+    let mut lengths = vec![(durable.len(), durable.len())];
     let mut end = durable.len();
-    let mut longest = end;
     // A sector that once lost a write loses those after it too, or it would hold what never was.
     let mut lost = BTreeSet::new();
     for edit in changes {
-        let mut before = now.clone();
+        let size = now.len().max(edit.end());
+        let sectors = edit.sectors(sector, size);
+        let touched = sectors.start * sector..(sectors.end * sector).min(size);
+        let there = touched.start.min(now.len())..touched.end.min(now.len());
+        let mut before = now[there].to_vec();
+        before.resize(touched.len(), 0);
         edit.apply(&mut now);
-        let size = now.len().max(before.len());
-        before.resize(size, 0);
-        let mut mixed = now.clone();
-        mixed.resize(size, 0);
-        for number in edit.sectors(sector, size) {
+        let longer = end.max(edit.end());
+        let (low, high) = match edit {
+            Edit::Write { .. } => (end, longer),
+            Edit::Resize(length) => (*length, *length),
+        };
+        lengths.push((low, high));
+        end = high;
+        now.resize(size, 0);
+        for number in sectors {
             if lost.contains(&number) || random.below(100) >= kept {
                 lost.insert(number);
                 let range = number * sector..((number + 1) * sector).min(size);
-                mixed[range.clone()].copy_from_slice(&before[range]);
+                let was = range.start - touched.start..range.end - touched.start;
+                now[range].copy_from_slice(&before[was]);
             }
         }
-        end = now.len();
-        longest = longest.max(end);
-        now = mixed;
     }
-    // The length is known to the file system, which may have written it down at any time.
-    let (low, high) = (durable.len().min(end), longest.max(durable.len()));
+    // The file system may have written down any of them.
+    let (low, high) = lengths[usize::try_from(random.below(lengths.len() as u64)).unwrap()];
     let length = match random.below(3) {
-        0 => low,
+        0 => durable.len(),
         1 => end,
         _ => low + usize::try_from(random.below((high - low + 1) as u64)).unwrap(),
     };
