@@ -21,8 +21,6 @@ pub enum Point {
     Asked,
     /// It is in the store's memory.
     Applied,
-    /// The store has written it to its file.
-    Flushed,
     /// It is durable, and nobody was told.
     Durable,
     /// An effect is about to happen.

@@ -6,6 +6,7 @@
 //! A long record is cut into parts that fill a page of the store each: so what is written for an
 //! append is as long as the append, and no reader holds more than it reads.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::head_notes::HeadNotes;
 use crate::keys;
 use crate::log::{Append, EventLog, Visit};
 use crate::pack;
-use crate::sled_import::{self, Source};
+use crate::sled_import::{Entries, Source};
 use crate::store::{ROOM, Store};
 
 /// A log in a directory.
@@ -50,18 +51,21 @@ impl DiskLog {
     /// [`LogError::Held`] if another process has it open, without word of who that is;
     /// [`LogError::Store`] if its file is unreadable; [`LogError::Io`].
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        if !Store::is_in(path) {
-            match Source::beside(path)? {
-                Some(source) => Store::make(path, |made| Self::take_over(&source, made))?,
-                None => Store::make(path, |_| Ok(()))?,
-            }
+        if Store::is_in(path) {
+            Source::refuse_second(path)?;
+            return Self::there(path);
         }
-        sled_import::put_away(path)?;
+        match Source::beside(path)? {
+            // Whoever held it before has taken it over.
+            Some(_) if Store::is_in(path) => {}
+            Some(source) => Store::make(path, |made| Self::take_over(source, made))?,
+            None => Store::make(path, |_| Ok(()))?,
+        }
         Self::there(path)
     }
 
-    /// Fills a new log with what an earlier flowctl kept, and compares.
-    fn take_over(source: &Source, made: &Path) -> Result<(), LogError> {
+    /// Fills a new log with what an earlier flowctl kept.
+    fn take_over(source: Source, made: &Path) -> Result<(), LogError> {
         let heads = source.heads();
         if heads.exists() {
             std::fs::copy(&heads, made.join("heads"))
@@ -69,22 +73,33 @@ impl DiskLog {
         }
         // Nobody writes in this epoch: the log only notes the ends of the runs when it is closed.
         let log = Self::there(made)?.writing_as(0);
-        source.runs(|run, records| {
-            log.restore(run, records.clone())?;
-            let mut same = records.iter();
-            log.scan(run, 0, &mut |_, record| match same.next() {
-                Some(written) if written == record => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
-            })?;
-            log.head(run)?;
-            match same.next() {
-                None => Ok(()),
-                Some(_) => Err(LogError::Store {
-                    path: made.into(),
-                    what: format!("the copy of run {run} is not what was copied"),
-                }),
-            }
-        })
+        source.runs(|run, entries| log.take(run, &entries))?;
+        drop(log);
+        // Now it is durable. Should this log not get its name, it is taken over again from there.
+        source.put_away()
+    }
+
+    /// Stores what another store has of a run, as it is, and compares.
+    fn take(&self, run: &RunId, entries: &Entries) -> Result<(), LogError> {
+        let stored = Stored {
+            run,
+            entries: (entries.iter())
+                .map(|(seq, stored)| (*seq, Cow::Borrowed(stored.as_slice())))
+                .collect(),
+        };
+        self.store.insert(stored.pairs())?;
+        let mut same = 0;
+        self.entries(run, 0, &mut |seq, stored| {
+            same += usize::from(entries.get(&seq).is_some_and(|taken| taken == stored));
+            ControlFlow::Continue(())
+        })?;
+        if same < entries.len() {
+            return Err(LogError::Store {
+                path: self.path.clone(),
+                what: format!("the copy of run {run} is not what was copied"),
+            });
+        }
+        self.head(run).map(drop)
     }
 
     /// Opens a log that is there.
@@ -250,7 +265,7 @@ impl DiskLog {
 /// What is stored of the records of a run from `first` on.
 struct Stored<'a> {
     run: &'a RunId,
-    entries: Vec<(Seq, std::borrow::Cow<'a, [u8]>)>,
+    entries: Vec<(Seq, Cow<'a, [u8]>)>,
 }
 
 impl<'a> Stored<'a> {

@@ -155,7 +155,12 @@ impl LogError {
             Self::Held { holder: None, .. } => {
                 Some("wait a moment and try again; `flowctl status` asks the holder".to_owned())
             }
-            Self::Damaged { .. } | Self::Store { .. } => Some(
+            Self::Store { .. } => Some(
+                "see whether `flowctl state check` and `state export` still read it; if not, the `events.jsonl` of each \
+                 run's report can be taken into a new state directory with `flowctl state import`"
+                    .to_owned(),
+            ),
+            Self::Damaged { .. } => Some(
                 "see what is left with `flowctl state check`, save it with `flowctl state export`, and rebuild \
                  it in a new state directory with `flowctl state import`"
                     .to_owned(),
@@ -166,8 +171,8 @@ impl LogError {
                 Some("copy the file back from a backup of the state directory".to_owned())
             }
             Self::Twice { path, .. } => Some(format!(
-                "save its runs with the earlier flowctl's `state export` and take them in with `state import`; \
-                 then move {} away",
+                "save its runs with the earlier flowctl's `state export`, move {} away, and take them in with \
+                 `state import`",
                 path.display()
             )),
             Self::Io { path, source, .. } => io_help(path, source),

@@ -16,6 +16,7 @@ pub mod evidence;
 mod exchange;
 pub mod export;
 pub mod gc;
+pub mod guard;
 mod head_notes;
 pub mod hold;
 pub mod holder;

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use flowctl_workflows::RunId;
@@ -17,13 +17,16 @@ use crate::disk::{names, sync_directory};
 use crate::error::LogError;
 use crate::event::Seq;
 use crate::exchange::{settle, unfinished};
+use crate::guard::caught;
 use crate::keys;
-use crate::pack;
 
 /// Where the events lay, beside the log.
 pub(crate) const NAME: &str = "sled";
 /// What becomes of it.
 pub(crate) const PUT_AWAY: &str = "sled-taken-over";
+
+/// What is stored under the places of a run's events, joined from its parts.
+pub(crate) type Entries = BTreeMap<Seq, Vec<u8>>;
 
 /// A store of sled's, copied, and kept from being opened by others.
 pub(crate) struct Source {
@@ -35,24 +38,19 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The one that lies beside a log, if there is one.
+    /// The one that lies beside a log, if there is one. It is also one that was put away for a log that
+    /// did not get its name.
     pub(crate) fn beside(log: &Path) -> Result<Option<Self>, LogError> {
-        let path = log.with_file_name(NAME);
+        let (path, away) = (log.with_file_name(NAME), log.with_file_name(PUT_AWAY));
         settle(&path)?;
-        let db = path.join("db");
-        if !db.exists() {
-            return Ok(None);
-        }
-        let failed = |error| LogError::io("open", &db, error);
-        let lock = File::open(&db).map_err(failed)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => LogError::Held {
-                path: path.clone(),
-                holder: None,
-                stopped: false,
-            },
-            TryLockError::Error(error) => failed(error),
-        })?;
+        // In this order, for another process may be giving the one its second name.
+        let path = match (is_in(&path), is_in(&away)) {
+            (_, true) if is_in(&path) => return Err(LogError::Twice { path, away }),
+            (_, true) => away,
+            (true, false) => path,
+            (false, false) => return Ok(None),
+        };
+        let lock = held(&path)?;
         let copied = unfinished(log)?;
         copy(&path, copied.path())?;
         let store = guarded(&path, || sled::Config::new().path(copied.path()).open())?;
@@ -64,65 +62,99 @@ impl Source {
         }))
     }
 
+    /// Whether an earlier flowctl began a store of its own beside a log that is there.
+    pub(crate) fn refuse_second(log: &Path) -> Result<(), LogError> {
+        let path = log.with_file_name(NAME);
+        match is_in(&path) {
+            true => Err(LogError::Twice {
+                path,
+                away: log.with_file_name(PUT_AWAY),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives it another name, so that no earlier flowctl goes on in it, while nobody else can have it open.
+    pub(crate) fn put_away(self) -> Result<(), LogError> {
+        let away = self.path.with_file_name(PUT_AWAY);
+        if self.path != away {
+            std::fs::rename(&self.path, &away)
+                .map_err(|error| LogError::io("rename", &self.path, error))?;
+        }
+        sync_directory(away.parent().unwrap_or(Path::new(".")))
+    }
+
     /// Where its note of how far the runs had come lies, if it has one.
     pub(crate) fn heads(&self) -> PathBuf {
         self.path.join("heads")
     }
 
-    /// The records of each run, as they are. What is damaged stays so, for `state check` to find.
+    /// What is stored of each run under its places, as it is. What is damaged or missing stays so, for
+    /// `state check` to find.
     pub(crate) fn runs(
         &self,
-        mut take: impl FnMut(&RunId, Vec<Vec<u8>>) -> Result<(), LogError>,
+        mut take: impl FnMut(&RunId, Entries) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         let mut from = Vec::new();
         while let Some((key, _)) = guarded(&self.path, || {
             self.store.range(&from[..]..).next().transpose()
         })? {
-            let (run, _) = keys::parse(&key).ok_or_else(|| LogError::Store {
-                path: self.path.clone(),
-                what: format!(
-                    "it holds a key that is none of flowctl's: {}",
-                    key.escape_ascii()
-                ),
-            })?;
+            let run = self.parse(&key)?.0;
             from = keys::after(&run);
-            take(&run, self.records(&run)?)?;
+            take(&run, self.entries(&run)?)?;
         }
         Ok(())
     }
 
-    fn records(&self, run: &RunId) -> Result<Vec<Vec<u8>>, LogError> {
-        let prefix = keys::prefix(run);
-        let mut entries: BTreeMap<Seq, Vec<u8>> = BTreeMap::new();
-        let mut pairs = self.store.scan_prefix(&prefix);
+    fn entries(&self, run: &RunId) -> Result<Entries, LogError> {
+        let mut entries = Entries::new();
+        let mut pairs = self.store.scan_prefix(keys::prefix(run));
         while let Some((key, part)) = guarded(&self.path, || pairs.next().transpose())? {
-            if let Some(seq) = keys::place(&prefix, &key) {
-                entries.entry(seq).or_default().extend_from_slice(&part);
-            }
+            let (_, seq) = self.parse(&key)?;
+            entries.entry(seq).or_default().extend_from_slice(&part);
         }
-        let mut records = Vec::new();
-        for (first, stored) in entries {
-            let _ = pack::unpack(first, &stored, &mut |_, record| {
-                records.push(record.to_vec());
-                ControlFlow::Continue(())
-            });
-        }
-        Ok(records)
+        Ok(entries)
+    }
+
+    fn parse(&self, key: &[u8]) -> Result<(RunId, Seq), LogError> {
+        keys::parse(key).ok_or_else(|| LogError::Store {
+            path: self.path.clone(),
+            what: format!(
+                "it holds a key that is none of flowctl's: {}",
+                key.escape_ascii()
+            ),
+        })
     }
 }
 
-/// Gives a store that was taken over another name, so that no earlier flowctl goes on in it.
-pub(crate) fn put_away(log: &Path) -> Result<(), LogError> {
-    let path = log.with_file_name(NAME);
-    if !path.exists() {
-        return Ok(());
+fn is_in(path: &Path) -> bool {
+    path.join("db").exists()
+}
+
+/// Locks a store as sled does. Whoever was first may have given it another name meanwhile.
+fn held(path: &Path) -> Result<File, LogError> {
+    let db = path.join("db");
+    let failed = |error: io::Error| LogError::io("open", &db, error);
+    let held = || LogError::Held {
+        path: path.into(),
+        holder: None,
+        stopped: false,
+    };
+    let missing = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => held(),
+        _ => failed(error),
+    };
+    let lock = File::open(&db).map_err(missing)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => held(),
+        TryLockError::Error(error) => failed(error),
+    })?;
+    let here = std::fs::metadata(&db).map_err(missing)?;
+    let locked = lock.metadata().map_err(failed)?;
+    match (here.dev(), here.ino()) == (locked.dev(), locked.ino()) {
+        true => Ok(lock),
+        false => Err(held()),
     }
-    let away = log.with_file_name(PUT_AWAY);
-    if away.exists() {
-        return Err(LogError::Twice { path, away });
-    }
-    std::fs::rename(&path, &away).map_err(|error| LogError::io("rename", &path, error))?;
-    sync_directory(log.parent().unwrap_or(Path::new(".")))
 }
 
 /// Copies a store with what it may have in a directory of its own.
@@ -146,14 +178,14 @@ fn copy(from: &Path, to: &Path) -> Result<(), LogError> {
 
 /// On files that were tampered with sled may panic where it should return an error.
 fn guarded<T>(path: &Path, act: impl FnOnce() -> sled::Result<T>) -> Result<T, LogError> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(sled::Error::Io(error))) => Err(LogError::io("read", path, error)),
-        Ok(Err(error)) => Err(LogError::Store {
+    match caught(act) {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(sled::Error::Io(error))) => Err(LogError::io("read", path, error)),
+        Some(Err(error)) => Err(LogError::Store {
             path: path.into(),
             what: error.to_string(),
         }),
-        Err(_) => Err(LogError::Store {
+        None => Err(LogError::Store {
             path: path.into(),
             what: "sled cannot make sense of its files".into(),
         }),

@@ -7,7 +7,6 @@
 
 use std::io;
 use std::ops::{ControlFlow, Range};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{ReadableDatabase, TableDefinition};
@@ -16,6 +15,7 @@ use crate::crash::{self, Mutant, Point};
 use crate::disk::{sync_directory, sync_file};
 use crate::error::LogError;
 use crate::exchange::{begin, unfinished};
+use crate::guard::caught;
 
 /// The store's file in the log's directory.
 pub(crate) const FILE: &str = "events.redb";
@@ -220,10 +220,10 @@ fn guarded<T>(
     doing: &'static str,
     act: impl FnOnce() -> Result<T, redb::Error>,
 ) -> Result<T, LogError> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(meant(path, doing, error)),
-        Err(_) => Err(damaged(path, "redb cannot make sense of its file")),
+    match caught(act) {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(meant(path, doing, error)),
+        None => Err(damaged(path, "redb cannot make sense of its file")),
     }
 }
 

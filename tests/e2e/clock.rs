@@ -4,7 +4,9 @@
     reason = "the suite waits for real platforms in real time"
 )]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use crate::check::{Outcome, fail};
 
@@ -23,11 +25,9 @@ impl Clock {
     }
 }
 
-/// Seconds since 1970, to find a moment in an audit log.
-pub(crate) fn unix_seconds() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
+/// The moment, to find it in an audit log.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Looks until `look` says yes.

@@ -2,14 +2,14 @@
 
 use crate::World;
 use crate::check::{Outcome, must};
-use crate::clock::unix_seconds;
+use crate::clock::now;
 
 /// Verbs of the API that only look.
 const READS: &[&str] = &["get", "list", "watch"];
 
 /// Runs phase3 dry between two of the suite's own requests, and looks at everything that the API server was asked.
 pub(crate) fn writes_nothing(world: &World) -> Outcome {
-    let from = unix_seconds();
+    let from = now();
     // Proof that the log is written: a request of the suite must be in it.
     world.lab.kubectl(&["get", "namespace", "default"])?;
     let done = world

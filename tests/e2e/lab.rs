@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::check::{Outcome, fail, must};
@@ -123,31 +124,21 @@ impl Lab {
     }
 
     /// The entries of the API server's audit log from a moment on.
-    pub(crate) fn audited_since(&self, unix_seconds: f64) -> Outcome<Vec<Value>> {
+    pub(crate) fn audited_since(&self, moment: Timestamp) -> Outcome<Vec<Value>> {
         let path = self.folder.join("run/audit.log");
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        let since = |entry: &Value| {
-            seconds_of_day(
-                entry["requestReceivedTimestamp"]
-                    .as_str()
-                    .unwrap_or_default(),
-            )
-        };
-        // The log says times of day to the microsecond; a run over midnight is looked at too widely, never too narrowly.
-        let from = unix_seconds % 86_400.0;
+        // A log outlives its day, and its lab: the day counts as well.
         let entries = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         Ok(entries
-            .filter(|entry| since(entry).is_none_or(|at| at >= from))
+            .filter(|entry| received(entry).is_none_or(|at| at >= moment))
             .collect())
     }
 }
 
-/// `2026-11-23T10:33:09.123456Z` as seconds since midnight.
-fn seconds_of_day(timestamp: &str) -> Option<f64> {
-    let time = timestamp.split_once('T')?.1.trim_end_matches('Z');
-    let mut parts = time.split(':').map(|part| part.parse::<f64>().ok());
-    Some(parts.next()?? * 3600.0 + parts.next()?? * 60.0 + parts.next()??)
+/// When the API server received a request; nothing if the entry does not say.
+fn received(entry: &Value) -> Option<Timestamp> {
+    entry["requestReceivedTimestamp"].as_str()?.parse().ok()
 }

@@ -4,11 +4,12 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::World;
 use crate::check::{Outcome, must, then_always};
-use crate::clock::{unix_seconds, until};
+use crate::clock::{now, until};
 use crate::flowctl::Flowctl;
 use crate::lab::NAMESPACE;
 
@@ -57,7 +58,7 @@ fn replaced_and_woken(world: &World) -> Outcome {
             "the second has not written".to_owned()
         })
     })();
-    let woken_at = unix_seconds();
+    let woken_at = now();
     signal(&paused, "CONT")?;
     let said = Flowctl::wait(&mut paused)?;
     outcome?;
@@ -186,7 +187,7 @@ fn clean(world: &World) -> Outcome {
 }
 
 /// The API server was sent no write to the objects or to the lease since then, not even one that it refused.
-fn no_write_since(world: &World, moment: f64) -> Outcome {
+fn no_write_since(world: &World, moment: Timestamp) -> Outcome {
     world.lab.kubectl(&["get", "namespace", "default"])?;
     let entries = world.lab.audited_since(moment)?;
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();

@@ -170,6 +170,10 @@ fn show(cx: &Cx, error: &Error) {
 fn say_when_panicking() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if flowctl_state::guard::is_catching() {
+            // It is told as damage of the state.
+            return;
+        }
         before(panic);
         output::note(&format!(
             "error: flowctl {} has come upon a bug of its own; please report it with the lines above",

@@ -89,7 +89,8 @@ fn a_long_record_is_cut_so_that_each_part_is_a_page() {
     }
 }
 
-/// A store as an earlier flowctl left it: records of `a` in parts of 4096 bytes and then in a pack, one of `b` damaged.
+/// A store as an earlier flowctl left it: records of `a` in parts of 4096 bytes and then in a pack, one of `b` damaged,
+/// the first of `c` gone.
 fn earlier(directory: &Path) -> Vec<Envelope> {
     let path = directory.join(NAME);
     let store = sled::open(&path).unwrap();
@@ -116,6 +117,8 @@ fn earlier(directory: &Path) -> Vec<Envelope> {
     }
     let damaged = keys::key(&RunId::new("b").unwrap(), 0, 0);
     store.insert(damaged, b"no record").unwrap();
+    let after_a_gap = keys::key(&RunId::new("c").unwrap(), 1, 0);
+    store.insert(after_a_gap, b"no record").unwrap();
     store.flush().unwrap();
     drop(store);
     let mut notes = HeadNotes::read(&path);
@@ -130,13 +133,22 @@ fn what_an_earlier_flowctl_kept_is_taken_over_and_goes_on() {
     let written = earlier(directory.path());
     let path = directory.path().join("log");
     let log = DiskLog::open(&path).unwrap().writing_as(2);
-    let (a, b) = (RunId::new("a").unwrap(), RunId::new("b").unwrap());
+    let [a, b, c] = ["a", "b", "c"].map(|name| RunId::new(name).unwrap());
     assert_eq!(log.noted(&a).map(|head| head.last), Some(8));
     assert_eq!(log.read(&a).unwrap(), written);
     let error = log.read(&b).unwrap_err();
     assert!(
         matches!(error, LogError::Damaged { .. }),
         "damage stays to be seen: {error}"
+    );
+    let mut places = Vec::new();
+    let places_of_c = log.entries(&c, 0, &mut |seq, _| {
+        places.push(seq);
+        ControlFlow::Continue(())
+    });
+    assert!(
+        places_of_c.is_ok() && places == [1],
+        "a gap stays a gap: {places:?}"
     );
     log.append(&a, 9, START, steps(9..11)).unwrap();
     drop(log);
@@ -170,4 +182,57 @@ fn what_another_process_has_open_is_not_taken_over() {
     let error = DiskLog::open(&path).unwrap_err();
     assert!(matches!(error, LogError::Held { .. }), "{error}");
     assert!(!path.exists());
+}
+
+#[test]
+fn a_taking_over_that_was_stopped_is_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = earlier(directory.path());
+    let path = directory.path().join("log");
+    let source = Source::beside(&path).unwrap().unwrap();
+    // As far as it comes before the new log gets its name.
+    let unfinished = directory.path().join("unfinished");
+    Store::make(&unfinished, |made| DiskLog::take_over(source, made)).unwrap();
+    assert!(!directory.path().join(NAME).exists() && !path.exists());
+
+    let log = DiskLog::open(&path).unwrap();
+    assert_eq!(log.read(&RunId::new("a").unwrap()).unwrap(), written);
+}
+
+#[test]
+fn what_an_earlier_flowctl_began_after_a_stopped_taking_over_is_not_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    earlier(directory.path());
+    let source = Source::beside(&path).unwrap().unwrap();
+    source.put_away().unwrap();
+    earlier(directory.path());
+    let error = DiskLog::open(&path).unwrap_err();
+    assert!(matches!(error, LogError::Twice { .. }), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn of_many_who_take_over_at_once_each_has_all_or_is_told_to_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = earlier(directory.path());
+    let path = directory.path().join("log");
+    let run = RunId::new("a").unwrap();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let (path, run) = (path.clone(), run.clone());
+            std::thread::spawn(move || {
+                loop {
+                    match DiskLog::open(&path) {
+                        Ok(log) => return log.read(&run).unwrap(),
+                        Err(LogError::Held { .. }) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), written);
+    }
 }
