@@ -55,9 +55,8 @@ impl DiskLog {
             Source::refuse_second(path)?;
             return Self::there(path);
         }
+        // Of several who get here at once, the first to finish gives the log its name.
         match Source::beside(path)? {
-            // Whoever held it before has taken it over.
-            Some(_) if Store::is_in(path) => {}
             Some(source) => Store::make(path, |made| Self::take_over(source, made))?,
             None => Store::make(path, |_| Ok(()))?,
         }
