@@ -49,7 +49,8 @@ impl DiskLog {
     ///
     /// # Errors
     /// [`LogError::Held`] if another process has it open, without word of who that is;
-    /// [`LogError::Store`] if its file is unreadable; [`LogError::Io`].
+    /// [`LogError::Store`] if its file is unreadable; [`LogError::Twice`] if an earlier flowctl began
+    /// a log of its own after that; [`LogError::Io`].
     pub fn open(path: &Path) -> Result<Self, LogError> {
         if Store::is_in(path) {
             Source::refuse_second(path)?;

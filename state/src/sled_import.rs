@@ -131,8 +131,13 @@ fn is_in(path: &Path) -> bool {
     path.join("db").exists()
 }
 
-/// Locks a store as sled does. Whoever was first may have given it another name meanwhile.
+/// Opens a store's file and locks it as sled does.
 fn held(path: &Path) -> Result<File, LogError> {
+    locked(path, File::open(path.join("db")))
+}
+
+/// Locks the file that was opened. Whoever held it until then may have given it another name, and another store its own.
+fn locked(path: &Path, opened: io::Result<File>) -> Result<File, LogError> {
     let db = path.join("db");
     let failed = |error: io::Error| LogError::io("open", &db, error);
     let held = || LogError::Held {
@@ -144,7 +149,7 @@ fn held(path: &Path) -> Result<File, LogError> {
         io::ErrorKind::NotFound => held(),
         _ => failed(error),
     };
-    let lock = File::open(&db).map_err(missing)?;
+    let lock = opened.map_err(missing)?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => held(),
         TryLockError::Error(error) => failed(error),
@@ -189,5 +194,28 @@ fn guarded<T>(path: &Path, act: impl FnOnce() -> sled::Result<T>) -> Result<T, L
             path: path.into(),
             what: "sled cannot make sense of its files".into(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_exchanged_before_it_was_locked_is_not_held() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let db = path.join("db");
+        std::fs::write(&db, b"the one").unwrap();
+        assert!(held(path).is_ok());
+        let opened = File::open(&db);
+        std::fs::rename(&db, path.join("old")).unwrap();
+        let error = locked(path, opened).unwrap_err();
+        assert!(matches!(error, LogError::Held { .. }), "gone: {error}");
+
+        let opened = File::open(path.join("old"));
+        std::fs::write(&db, b"the other").unwrap();
+        let error = locked(path, opened).unwrap_err();
+        assert!(matches!(error, LogError::Held { .. }), "another: {error}");
     }
 }
