@@ -11,6 +11,7 @@ use flowctl_state::directory::StateDirectory;
 use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
+use flowctl_state::log::Append;
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::{RunId, StepId};
 use serde_json::json;
@@ -28,7 +29,14 @@ fn main() -> Result<(), Failure> {
     let writer = LogWriter::start(Arc::<DiskLog>::clone(hold.log()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let tasks: Vec<_> = (0..at_once)
-        .map(|task| runtime.spawn(append(writer.clone(), task, appends / at_once)))
+        .map(|task| {
+            runtime.spawn(append(
+                writer.clone(),
+                task,
+                appends / at_once,
+                at_once == 1,
+            ))
+        })
         .collect();
     for task in tasks {
         runtime.block_on(task)??;
@@ -36,7 +44,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn append(writer: LogWriter, task: u64, appends: Seq) -> Result<(), Failure> {
+async fn append(writer: LogWriter, task: u64, appends: Seq, alone: bool) -> Result<(), Failure> {
     let run = RunId::new(format!("run-{task}"))?;
     for seq in 0..appends {
         let mark = format!("{task:03}_{seq:05}");
@@ -49,9 +57,17 @@ async fn append(writer: LogWriter, task: u64, appends: Seq) -> Result<(), Failur
             findings: Vec::new(),
             evidence: Vec::new(),
         };
-        writer
-            .append(&run, seq, jiff::Timestamp::UNIX_EPOCH, vec![event])
-            .await?;
+        let append = Append {
+            run: run.clone(),
+            expected: seq,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            events: vec![event],
+        };
+        // As a run does: who is alone waits for the disk itself.
+        match alone {
+            true => writer.append_here(append)?,
+            false => writer.append(append).await?,
+        };
         let mut out = std::io::stdout().lock();
         out.write_all(format!("acknowledged head_{mark} tail_{mark}\n").as_bytes())?;
         out.flush()?;

@@ -138,9 +138,13 @@ fn through_writer(log: &Arc<DiskLog>) -> Result<f64, Failure> {
                 runtime.spawn(async move {
                     let run = run(&format!("writer-{n}"))?;
                     for seq in 0..BATCHES {
-                        writer
-                            .append(&run, seq, Timestamp::UNIX_EPOCH, vec![event()?])
-                            .await?;
+                        let append = Append {
+                            run: run.clone(),
+                            expected: seq,
+                            at: Timestamp::UNIX_EPOCH,
+                            events: vec![event()?],
+                        };
+                        writer.append(append).await?;
                     }
                     Ok::<(), Failure>(())
                 })

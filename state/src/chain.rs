@@ -10,7 +10,7 @@ use flowctl_workflows::RunId;
 use crate::codec::{self, Unreadable};
 use crate::error::LogError;
 use crate::event::{Envelope, Epoch, FORMAT, Seq};
-use crate::log::Append;
+use crate::log::{Append, Record};
 
 /// The end of a run: where the next record goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,15 +155,19 @@ impl Chain {
     ///
     /// # Errors
     /// [`LogError::Damaged`] or [`LogError::Newer`], at the first event that cannot be trusted.
-    pub fn accept(&mut self, seq: Seq, record: &[u8]) -> Result<Envelope, LogError> {
+    pub fn accept<'a>(
+        &mut self,
+        seq: Seq,
+        record: impl Into<Record<'a>>,
+    ) -> Result<Envelope, LogError> {
         let damaged = |what: String| Unreadable::Damaged(what).at(&self.run, self.next);
         if seq != self.next {
             return Err(damaged(format!(
                 "it is missing; the next record is that of event {seq}"
             )));
         }
-        let (envelope, sha256) =
-            codec::decode_hashed(record).map_err(|unreadable| unreadable.at(&self.run, seq))?;
+        let (envelope, sha256) = codec::decode_hashed(record.into())
+            .map_err(|unreadable| unreadable.at(&self.run, seq))?;
         if envelope.run != self.run {
             return Err(damaged(format!(
                 "its record belongs to run {}",

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::LogError;
 use crate::event::{Envelope, Event, FORMAT, Seq};
+use crate::log::Record;
 
 /// Every record of every format ends in this, sixteen hexadecimal digits, and [`SUM_TAIL`].
 const SUM_HEAD: &[u8] = b",\"sum\":\"";
@@ -187,13 +188,16 @@ fn has_nothing_but_names(event: &Event) -> bool {
 /// # Errors
 /// [`Unreadable`] if a single bit differs from what was written, or if a newer flowctl wrote it.
 pub fn decode(bytes: &[u8]) -> Result<Envelope, Unreadable> {
-    decode_hashed(bytes).map(|(envelope, _)| envelope)
+    decode_hashed(bytes.into()).map(|(envelope, _)| envelope)
 }
 
 /// The same, with the SHA-256 of the record, which has come along with its checksum.
-pub(crate) fn decode_hashed(bytes: &[u8]) -> Result<(Envelope, String), Unreadable> {
-    let hash = verify_sum(bytes)?;
-    Ok((parse(bytes)?, name_of(hash)))
+pub(crate) fn decode_hashed(record: Record<'_>) -> Result<(Envelope, String), Unreadable> {
+    let hash = match record.hash() {
+        Some(hash) => hash.clone(),
+        None => verify_sum(&record)?,
+    };
+    Ok((parse(&record)?, name_of(hash)))
 }
 
 fn parse(bytes: &[u8]) -> Result<Envelope, Unreadable> {

@@ -188,7 +188,7 @@ impl DiskLog {
             pack::unpack(first, stored, &mut |seq, record| {
                 last = Some(Head {
                     last: seq,
-                    sha256: codec::sha256(record),
+                    sha256: codec::sha256(&record),
                 });
                 ControlFlow::Continue(())
             })
@@ -214,7 +214,12 @@ impl DiskLog {
     }
 
     /// Shows what is stored under each place from `from` on, joined from its parts.
-    fn entries(&self, run: &RunId, from: Seq, visit: Visit<'_>) -> Result<(), LogError> {
+    fn entries(
+        &self,
+        run: &RunId,
+        from: Seq,
+        visit: &mut dyn FnMut(Seq, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), LogError> {
         let prefix = keys::prefix(run);
         let mut place = None;
         let mut joined = Vec::new();

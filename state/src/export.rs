@@ -22,7 +22,7 @@ pub fn export(log: &dyn EventLog, run: &RunId, out: &mut dyn Write) -> Result<u6
     let mut failure = None;
     log.records(run, 0, &mut |seq, record| {
         let written = chain.accept(seq, record).and_then(|_| {
-            let written = out.write_all(record).and_then(|()| out.write_all(b"\n"));
+            let written = out.write_all(&record).and_then(|()| out.write_all(b"\n"));
             written.map_err(|error| LogError::io("write", Path::new("the export"), error))
         });
         match written {

@@ -165,7 +165,7 @@ fn difference(
     let mut same = 0;
     let mut longer = false;
     let compared = log.records(run, 0, &mut |_, record| match incoming.get(same) {
-        Some(other) if other == record => {
+        Some(other) if **other == *record => {
             same += 1;
             ControlFlow::Continue(())
         }

@@ -4,9 +4,10 @@
 //! nothing unacknowledged is ever read; what is read was checked against the chain. It never
 //! interprets an event.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 
 use flowctl_workflows::RunId;
+use sha2::Sha256;
 
 use crate::chain::{Chain, Head};
 use crate::codec;
@@ -37,8 +38,47 @@ pub struct RunSummaryRow {
     pub started: Option<jiff::Timestamp>,
 }
 
+/// A record as stored. Whoever had to put it together has its hash already.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    bytes: &'a [u8],
+    made: Option<&'a Sha256>,
+}
+
+impl<'a> Record<'a> {
+    /// A record that ends in the checksum which was made of it just now, with the hash of all of it.
+    pub(crate) fn made(bytes: &'a [u8], hash: &'a Sha256) -> Self {
+        Self {
+            bytes,
+            made: Some(hash),
+        }
+    }
+
+    /// The hash of all of it, to be finished, if its checksum needs no check.
+    pub(crate) fn hash(&self) -> Option<&Sha256> {
+        self.made
+    }
+}
+
+impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for Record<'a> {
+    fn from(bytes: &'a B) -> Self {
+        Self {
+            bytes: bytes.as_ref(),
+            made: None,
+        }
+    }
+}
+
+impl Deref for Record<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
 /// Looks at one stored record; `Break` ends the reading.
-pub type Visit<'a> = &'a mut dyn FnMut(Seq, &[u8]) -> ControlFlow<()>;
+pub type Visit<'a> = &'a mut dyn FnMut(Seq, Record<'_>) -> ControlFlow<()>;
 
 /// Keeps the events of runs.
 pub trait EventLog: Send + Sync {
@@ -118,7 +158,7 @@ pub trait EventLog: Send + Sync {
         let mut ended = true;
         let shown = self.records(run, from.saturating_sub(1), &mut |seq, record| {
             let chain =
-                chain.get_or_insert_with(|| Chain::starting(run.clone(), seq, from, record));
+                chain.get_or_insert_with(|| Chain::starting(run.clone(), seq, from, &record));
             if seq < from {
                 return ControlFlow::Continue(());
             }
@@ -170,7 +210,7 @@ pub trait EventLog: Send + Sync {
             let mut started = None;
             self.records(&run, 0, &mut |seq, record| {
                 if seq == 0 {
-                    started = codec::decode_header(record).ok().map(|header| header.at);
+                    started = codec::decode_header(&record).ok().map(|header| header.at);
                 }
                 ControlFlow::Break(())
             })?;

@@ -147,7 +147,7 @@ impl EventLog for MemoryLog {
             .cloned()
             .ok_or_else(|| LogError::UnknownRun { run: run.clone() })?;
         for (seq, record) in (0..).zip(&records) {
-            if seq >= from && visit(seq, record) == ControlFlow::Break(()) {
+            if seq >= from && visit(seq, record.into()) == ControlFlow::Break(()) {
                 break;
             }
         }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use crate::codec;
 use crate::event::Seq;
-use crate::log::Visit;
+use crate::log::{Record, Visit};
 
 /// How a pack begins; a record begins with the other. A flowctl of before packs takes one for a record of a later format.
 const PACK: &[u8] = b"{\"format\":2";
@@ -108,7 +108,10 @@ fn joined(records: &[Vec<u8>]) -> Option<(usize, Vec<u8>)> {
     // What does not come back to the byte (a record of elsewhere that is written otherwise) is not packed.
     let mut same = 0;
     let _ = unpack(head.seq, &pack, &mut |_, record| {
-        match records.get(same).is_some_and(|written| written == record) {
+        match records
+            .get(same)
+            .is_some_and(|written| **written == *record)
+        {
             true => same += 1,
             false => return ControlFlow::Break(()),
         }
@@ -128,7 +131,7 @@ fn parts(record: &[u8]) -> Option<(Head<'_>, &[u8])> {
 /// says so.
 pub(crate) fn unpack(first: Seq, stored: &[u8], visit: Visit<'_>) -> ControlFlow<()> {
     let Some((head, events)) = opened(stored) else {
-        return visit(first, stored);
+        return visit(first, stored.into());
     };
     let mut given = Some(head.prev);
     let mut prev = [0; 64];
@@ -143,9 +146,9 @@ pub(crate) fn unpack(first: Seq, stored: &[u8], visit: Visit<'_>) -> ControlFlow
         record.extend_from_slice(given.take().unwrap_or(&prev));
         record.extend_from_slice(EVENT);
         record.extend_from_slice(event.strip_suffix(b",").unwrap_or(event));
-        let sha256 = codec::end_with_sum(&mut record);
-        prev = codec::digits_of(sha256);
-        visit(seq, &record)?;
+        let hash = codec::end_with_sum(&mut record);
+        visit(seq, Record::made(&record, &hash))?;
+        prev = codec::digits_of(hash);
     }
     ControlFlow::Continue(())
 }

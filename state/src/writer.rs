@@ -8,11 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use flowctl_workflows::RunId;
 use tokio::sync::oneshot;
 
 use crate::error::LogError;
-use crate::event::{Envelope, Event, Seq};
+use crate::event::Envelope;
 use crate::log::{Append, EventLog};
 
 /// More appends than this do not share a wait for the disk, so that the first of them is not kept
@@ -31,13 +30,8 @@ struct Request {
 #[derive(Clone)]
 pub struct LogWriter {
     log: Arc<dyn EventLog>,
-    mode: Mode,
-}
-
-#[derive(Clone)]
-enum Mode {
-    InPlace(Arc<Mutex<Gate>>),
-    Thread(Arc<Thread>),
+    gate: Arc<Mutex<Gate>>,
+    thread: Option<Arc<Thread>>,
 }
 
 struct Thread {
@@ -52,10 +46,11 @@ impl LogWriter {
     /// [`LogError::Io`] if the system has no thread left.
     pub fn start(log: Arc<dyn EventLog>) -> Result<Self, LogError> {
         let (requests, queue) = channel();
-        let owned = Arc::clone(&log);
+        let gate = Arc::default();
+        let (owned, shared) = (Arc::clone(&log), Arc::clone(&gate));
         let handle = std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || write(owned.as_ref(), &queue))
+            .spawn(move || write(owned.as_ref(), &shared, &queue))
             .map_err(|error| {
                 LogError::io("start a thread for", std::path::Path::new("the log"), error)
             })?;
@@ -65,17 +60,19 @@ impl LogWriter {
         };
         Ok(Self {
             log,
-            mode: Mode::Thread(Arc::new(thread)),
+            gate,
+            thread: Some(Arc::new(thread)),
         })
     }
 
-    /// A writer that writes while it is called. For tests under paused time, which would run on while
-    /// another thread works; not for a log that waits for a disk.
+    /// A writer without a thread, that always writes while it is called. For tests under paused time, which would run on
+    /// while another thread works; not for a log that waits for a disk.
     #[must_use]
     pub fn in_place(log: Arc<dyn EventLog>) -> Self {
         Self {
             log,
-            mode: Mode::InPlace(Arc::default()),
+            gate: Arc::default(),
+            thread: None,
         }
     }
 
@@ -90,28 +87,9 @@ impl LogWriter {
     ///
     /// # Errors
     /// As for [`EventLog::commit`]; [`LogError::Stopped`] once a commit has failed.
-    pub async fn append(
-        &self,
-        run: &RunId,
-        expected: Seq,
-        at: jiff::Timestamp,
-        events: Vec<Event>,
-    ) -> Answer {
-        let append = Append {
-            run: run.clone(),
-            expected,
-            at,
-            events,
-        };
-        let thread = match &self.mode {
-            Mode::Thread(thread) => thread,
-            Mode::InPlace(gate) => {
-                let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
-                return gate
-                    .commit(self.log.as_ref(), vec![append])
-                    .pop()
-                    .unwrap_or_else(gone);
-            }
+    pub async fn append(&self, append: Append) -> Answer {
+        let Some(thread) = &self.thread else {
+            return self.append_here(append);
         };
         let (answer, answered) = oneshot::channel();
         let sent = thread
@@ -122,6 +100,17 @@ impl LogWriter {
             return gone();
         }
         answered.await.unwrap_or_else(|_| gone())
+    }
+
+    /// The same on the caller's own thread, which waits for the disk: two wakings less, for a caller with nothing else
+    /// to do meanwhile. An append of the same run must not be under way.
+    ///
+    /// # Errors
+    /// As for [`LogWriter::append`].
+    pub fn append_here(&self, append: Append) -> Answer {
+        commit(self.log.as_ref(), &self.gate, vec![append])
+            .pop()
+            .unwrap_or_else(gone)
     }
 }
 
@@ -136,19 +125,23 @@ impl Drop for Thread {
     }
 }
 
-fn write(log: &dyn EventLog, queue: &Receiver<Request>) {
-    let mut gate = Gate::default();
+fn write(log: &dyn EventLog, gate: &Mutex<Gate>, queue: &Receiver<Request>) {
     while let Ok(first) = queue.recv() {
         let (appends, answers): (Vec<_>, Vec<_>) = std::iter::once(first)
             .chain(queue.try_iter())
             .take(TOGETHER)
             .map(|request| (request.append, request.answer))
             .unzip();
-        for (answer, result) in answers.into_iter().zip(gate.commit(log, appends)) {
+        for (answer, result) in answers.into_iter().zip(commit(log, gate, appends)) {
             // Whoever asked may be gone; the events are stored all the same.
             let _ = answer.send(result);
         }
     }
+}
+
+fn commit(log: &dyn EventLog, gate: &Mutex<Gate>, appends: Vec<Append>) -> Vec<Answer> {
+    let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    gate.commit(log, appends)
 }
 
 /// Lets nothing through after the first failure.

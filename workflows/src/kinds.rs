@@ -24,8 +24,8 @@ pub const OUTPUT_OF: &str = "flowctl-output-of";
 /// Beside [`EXPRESSION_FORMAT`]: the names that are there besides the output and its fields.
 pub const OTHER_NAMES: &str = "flowctl-other-names";
 
-/// The step kinds that a workflow may use.
-pub trait KindCatalog {
+/// The step kinds that a workflow may use, asked by more than one thread.
+pub trait KindCatalog: Sync {
     /// The names of all kinds.
     fn names(&self) -> Vec<&str>;
 

@@ -4,6 +4,7 @@
 mod draft;
 mod files;
 mod inject;
+mod kinds;
 mod parts;
 mod prune;
 mod shape;
@@ -13,7 +14,8 @@ mod words;
 pub(crate) use draft::{Draft, DraftStep};
 pub(crate) use files::Files;
 pub use inject::load_inject;
-pub(crate) use shape::{Shape, Subject};
+pub(crate) use kinds::{Kind, Kinds};
+pub(crate) use shape::Subject;
 pub use target::{Lookup, TargetFile, load_target};
 
 use crate::check;
@@ -33,8 +35,16 @@ pub fn load(
 ) -> Result<Workflow, Vec<Diagnostic>> {
     let mut files = Files::new(source);
     let mut problems = Vec::new();
-    let parts = parts::read(path, &mut files, &mut problems);
-    let workflow = parts.and_then(|parts| {
+    let kinds = Kinds::of(kinds);
+    let workflow = std::thread::scope(|scope| {
+        let (ahead, names) = kinds::ahead();
+        let kinds = &kinds;
+        // Where no thread is to be had, all of it is made when it is asked for.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
+            parts::make_shapes();
+            names.iter().for_each(|name| drop(kinds.get(&name)));
+        });
+        let parts = parts::read(path, &mut files, ahead, &mut problems)?;
         let mut draft = draft::assemble(parts, &mut problems);
         check::check(&mut draft, &mut files, kinds, &mut problems);
         draft.finish(source.directory(), &files)

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowctl_state::event::{Envelope, Event, FORMAT, RunOutcome};
+use flowctl_state::log::Append;
 use flowctl_state::run_state::{Phase, RunState, StepState};
 use flowctl_steps::StepError;
 use flowctl_workflows::plan::Plan;
@@ -120,8 +121,13 @@ impl Executor {
             only,
             flowctl: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let now = environment.clock.now();
-        let mut envelopes = environment.log.append(&run, 0, now, vec![first]).await?;
+        let append = Append {
+            run,
+            expected: 0,
+            at: environment.clock.now(),
+            events: vec![first],
+        };
+        let mut envelopes = environment.log.append(append).await?;
         let first = envelopes.pop().ok_or(Error::Empty)?;
         let state = RunState::start(&first)?;
         let mut executor = Self::around(environment, state);
@@ -383,12 +389,22 @@ impl Executor {
 
     /// Durable first, then folded, then published.
     async fn persist(&mut self, events: Vec<Event>) -> Result<Vec<Arc<Envelope>>, Error> {
-        let now = self.environment.clock.now();
-        let envelopes = self
-            .environment
-            .log
-            .append(&self.state.run, self.state.next_seq, now, events)
-            .await?;
+        let append = Append {
+            run: self.state.run.clone(),
+            expected: self.state.next_seq,
+            at: self.environment.clock.now(),
+            events,
+        };
+        let log = &self.environment.log;
+        let envelopes = if self.in_flight.is_empty() {
+            // Nothing of the run goes on meanwhile, so nobody is kept waiting but who looks at it, or asks it to stop;
+            // they have their turn now.
+            let stored = log.append_here(append);
+            tokio::task::yield_now().await;
+            stored?
+        } else {
+            log.append(append).await?
+        };
         let mut shared = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             self.state.apply(&envelope)?;

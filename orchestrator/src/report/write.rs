@@ -153,9 +153,9 @@ pub fn write_events(
         }
         end.count += 1;
         if seq + 1 == state.next_seq {
-            end.sha256 = codec::sha256(record);
+            end.sha256 = codec::sha256(&record);
         }
-        written = out.write_all(record).and_then(|()| out.write_all(b"\n"));
+        written = out.write_all(&record).and_then(|()| out.write_all(b"\n"));
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

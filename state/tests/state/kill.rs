@@ -15,7 +15,7 @@ use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
 use flowctl_state::holder::Holder;
-use flowctl_state::log::EventLog;
+use flowctl_state::log::{Append, EventLog};
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::RunId;
 use serde_json::json;
@@ -68,7 +68,13 @@ async fn append_for_ever(writer: LogWriter, run: RunId, mut next: Seq) {
         // Appends of one, two and three events.
         let count = next % 3 + 1;
         let events = (next..next + count).map(event).collect();
-        let stored = writer.append(&run, next, moment(0), events).await.unwrap();
+        let append = Append {
+            run: run.clone(),
+            expected: next,
+            at: moment(0),
+            events,
+        };
+        let stored = writer.append(append).await.unwrap();
         next = stored.last().unwrap().seq + 1;
         let mut out = std::io::stdout().lock();
         writeln!(out, "ack {run} {}", next - 1).unwrap();

@@ -119,7 +119,7 @@ fn each_record_holds_the_hash_of_the_one_before(place: &mut dyn Place) {
     let envelopes = log.read(&run("a")).unwrap();
     log.records(&run("a"), 0, &mut |seq, record| {
         assert_eq!(envelopes[usize::try_from(seq).unwrap()].prev, before);
-        before = sha256(record);
+        before = sha256(&record);
         ControlFlow::Continue(())
     })
     .unwrap();

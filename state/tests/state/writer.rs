@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use flowctl_state::LogError;
-use flowctl_state::event::{Envelope, Seq};
+use flowctl_state::event::{Envelope, Event, Seq};
 use flowctl_state::log::{Append, EventLog, Visit};
 use flowctl_state::memory_log::{Fault, MemoryLog};
 use flowctl_state::writer::LogWriter;
@@ -38,6 +38,15 @@ impl EventLog for Slow {
     }
 }
 
+fn append(run: &RunId, expected: Seq, events: Vec<Event>) -> Append {
+    Append {
+        run: run.clone(),
+        expected,
+        at: moment(0),
+        events,
+    }
+}
+
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .build()
@@ -58,7 +67,7 @@ fn appends_that_wait_share_the_next_commit() {
     let names: Vec<RunId> = (0..40).map(|n| run(&format!("r{n}"))).collect();
     let mut waiting: Vec<_> = names
         .iter()
-        .map(|run| Box::pin(writer.append(run, 0, moment(0), vec![started()])))
+        .map(|run| Box::pin(writer.append(append(run, 0, vec![started()]))))
         .collect();
     // Polled once, an append stands in the queue.
     let mut context = Context::from_waker(Waker::noop());
@@ -86,7 +95,7 @@ fn an_append_nobody_waits_for_any_more_is_done_all_the_same() {
     let writer = LogWriter::start(log.clone()).unwrap();
     let a = run("a");
     {
-        let mut append = Box::pin(writer.append(&a, 0, moment(0), vec![started()]));
+        let mut append = Box::pin(writer.append(append(&a, 0, vec![started()])));
         let _: Poll<_> = append
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
@@ -102,16 +111,18 @@ fn an_append_nobody_waits_for_any_more_is_done_all_the_same() {
 #[test]
 fn after_a_failure_nothing_more_is_written() {
     for fault in [Fault::Refuse, Fault::Tear, Fault::Crash] {
-        for in_place in [true, false] {
+        for here in [[true, true], [false, false], [true, false], [false, true]] {
             let log = Arc::new(MemoryLog::new().failing(2, fault));
-            let writer = if in_place {
-                LogWriter::in_place(log.clone())
-            } else {
-                LogWriter::start(log.clone()).unwrap()
-            };
+            let writer = LogWriter::start(log.clone()).unwrap();
             let a = run("a");
-            let append = |expected, name: &str| {
-                block_on(writer.append(&a, expected, moment(0), vec![step(name, 1), step(name, 2)]))
+            let mut turns = here.iter().cycle();
+            // By the caller's thread, by the writer's, by both in turn: they share what stopped them.
+            let mut append = |expected, name: &str| {
+                let append = append(&a, expected, vec![step(name, 1), step(name, 2)]);
+                match turns.next() {
+                    Some(true) => writer.append_here(append),
+                    _ => block_on(writer.append(append)),
+                }
             };
             append(0, "one").unwrap();
             assert!(
@@ -147,7 +158,7 @@ fn after_a_failure_nothing_more_is_written() {
 fn a_reader_sees_what_was_acknowledged() {
     let writer = LogWriter::start(Arc::new(MemoryLog::new())).unwrap();
     let a = run("a");
-    let written = block_on(writer.append(&a, 0, moment(0), vec![started()])).unwrap();
+    let written = block_on(writer.append(append(&a, 0, vec![started()]))).unwrap();
     let mut seen = Vec::new();
     writer
         .log()

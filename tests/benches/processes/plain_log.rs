@@ -143,7 +143,7 @@ impl EventLog for PlainLog {
             }
             let mut record = vec![0; length];
             file.read_exact_at(&mut record, at).map_err(failed)?;
-            if visit(seq, &record) == ControlFlow::Break(()) {
+            if visit(seq, (&record).into()) == ControlFlow::Break(()) {
                 break;
             }
         }

@@ -1,14 +1,11 @@
 //! Every expression and template compiles, and every name in it exists where it stands.
 
-use std::collections::HashMap;
-use std::rc::Rc;
-
 use super::graph::Graph;
 use super::scope::{Meaning, Scope, Site};
+use super::texts::Texts;
 use super::uses::{Held, Inner, Mention, Role};
 use crate::code;
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Expression, SyntaxError};
 use crate::kinds::KindCatalog;
 use crate::load::{Draft, DraftStep};
 use crate::model::Items;
@@ -22,6 +19,7 @@ pub(super) fn check(
     draft: &mut Draft,
     graph: &Graph,
     held: &Held,
+    texts: Texts,
     kinds: &dyn KindCatalog,
     problems: &mut Vec<Diagnostic>,
 ) {
@@ -32,8 +30,7 @@ pub(super) fn check(
             scope,
             graph,
             problems,
-            expressions: HashMap::new(),
-            templates: HashMap::new(),
+            texts,
             questions: Vec::new(),
         };
         for (at, step) in draft.steps.iter().enumerate() {
@@ -52,9 +49,6 @@ pub(super) fn check(
     }
 }
 
-/// What a text mentions, or why it cannot be read. Each distinct text is compiled once.
-type Compiled = Rc<Result<Vec<Reference>, SyntaxError>>;
-
 /// Whether `other` is upstream of `step`, asked for at a place.
 struct Question {
     step: usize,
@@ -68,8 +62,7 @@ struct Names<'a> {
     scope: Scope<'a>,
     graph: &'a Graph,
     problems: &'a mut Vec<Diagnostic>,
-    expressions: HashMap<String, Compiled>,
-    templates: HashMap<String, Compiled>,
+    texts: Texts,
     questions: Vec<Question>,
 }
 
@@ -197,15 +190,7 @@ impl Names<'_> {
     }
 
     fn expression(&mut self, text: &str, place: &Place, site: Site<'_>) {
-        let compiled = self.expressions.get(text).cloned().unwrap_or_else(|| {
-            let compiled = Rc::new(
-                Expression::compile(text).map(|expression| expression.references().to_vec()),
-            );
-            self.expressions
-                .insert(text.to_owned(), Rc::clone(&compiled));
-            compiled
-        });
-        match &*compiled {
+        match &*self.texts.expression(text) {
             Ok(references) => self.references(references, text, place, site, None),
             // CEL may hold two braces in a text, so only what cannot be read is taken for a template.
             Err(_) if is_template(text) => {
@@ -233,13 +218,7 @@ impl Names<'_> {
     }
 
     fn template(&mut self, text: &str, place: &Place, site: Site<'_>, mention: Option<&Place>) {
-        let compiled = self.templates.get(text).cloned().unwrap_or_else(|| {
-            let compiled =
-                Rc::new(Template::compile(text).map(|template| template.references().to_vec()));
-            self.templates.insert(text.to_owned(), Rc::clone(&compiled));
-            compiled
-        });
-        match &*compiled {
+        match &*self.texts.template(text) {
             Ok(references) => self.references(references, text, place, site, mention),
             Err(error) => {
                 let problem = Diagnostic::new(

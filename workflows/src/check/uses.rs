@@ -1,15 +1,14 @@
 //! Uses of step kinds: the kind exists, its parameters fit, and the files that they mention are there. The expressions
 //! in them are collected for the check of names.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, suggest};
-use crate::kinds::{EXPRESSION_FORMAT, KindCatalog, OTHER_NAMES, OUTPUT_OF};
-use crate::load::{Draft, DraftStep, Files, Shape, Subject};
+use crate::kinds::{EXPRESSION_FORMAT, OTHER_NAMES, OUTPUT_OF};
+use crate::load::{Draft, DraftStep, Files, Kind, Kinds, Subject};
 use crate::model::UndoSpec;
 use crate::place::{Place, SourceText};
 use crate::policy::UndoWhen;
@@ -72,24 +71,17 @@ impl Role {
     }
 }
 
-/// A kind, ready to be held against parameters.
-struct Kind {
-    schema: Arc<Value>,
-    shape: Shape,
-}
-
 /// Checks every use and makes the paths in it relative to the workflow's directory.
 pub(super) fn check(
     draft: &mut Draft,
     files: &mut Files<'_>,
-    kinds: &dyn KindCatalog,
+    kinds: &Kinds<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Held {
     let mut uses = Uses {
         files,
         kinds,
         problems,
-        known: HashMap::new(),
         held: Held::default(),
     };
     for (at, step) in draft.steps.iter_mut().enumerate() {
@@ -106,7 +98,7 @@ pub(super) fn check(
             }
             step.spec.undo = Some(undo);
         } else {
-            let on = kinds.undone(&step.spec.uses);
+            let on = kinds.catalog().undone(&step.spec.uses);
             let undo = UndoSpec { on, by: None };
             step.spec.undo = (on != UndoWhen::Never).then(|| undo.into());
         }
@@ -116,9 +108,8 @@ pub(super) fn check(
 
 struct Uses<'a, 'f> {
     files: &'a mut Files<'f>,
-    kinds: &'a dyn KindCatalog,
+    kinds: &'a Kinds<'a>,
     problems: &'a mut Vec<Diagnostic>,
-    known: HashMap<String, Option<Arc<Kind>>>,
     held: Held,
 }
 
@@ -259,31 +250,17 @@ impl Uses<'_, '_> {
     }
 
     fn kind(&mut self, uses: &str, place: &Place) -> Option<Arc<Kind>> {
-        if let Some(known) = self.known.get(uses).cloned() {
-            if known.is_none() {
-                self.unknown_kind(uses, place);
+        match self.kinds.get(uses) {
+            Some(Ok(kind)) => return Some(kind),
+            None => self.unknown_kind(uses, place),
+            Some(Err(reason)) => {
+                let message = format!("the parameters of `{uses}` cannot be checked: {reason}");
+                self.problems.push(
+                    Diagnostic::new(code::BAD_KIND_PARAMETER, message).at(place.clone(), "here"),
+                );
             }
-            return known;
         }
-        let kind = match self.kinds.params_schema(uses) {
-            None => {
-                self.unknown_kind(uses, place);
-                None
-            }
-            Some(schema) => match Shape::parameters(uses, Arc::clone(&schema)) {
-                Ok(shape) => Some(Arc::new(Kind { schema, shape })),
-                Err(reason) => {
-                    let message = format!("the parameters of `{uses}` cannot be checked: {reason}");
-                    self.problems.push(
-                        Diagnostic::new(code::BAD_KIND_PARAMETER, message)
-                            .at(place.clone(), "here"),
-                    );
-                    None
-                }
-            },
-        };
-        self.known.insert(uses.to_owned(), kind.clone());
-        kind
+        None
     }
 
     fn unknown_kind(&mut self, uses: &str, place: &Place) {
@@ -292,7 +269,7 @@ impl Uses<'_, '_> {
             format!("there is no step kind `{uses}`"),
         )
         .help("`flowctl kinds` lists them")
-        .maybe_help(suggest(uses, self.kinds.names()));
+        .maybe_help(suggest(uses, self.kinds.catalog().names()));
         self.problems.push(problem.at(place.clone(), "used here"));
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use super::files::Files;
+use super::kinds::Ahead;
 use super::prune::{self, Damage};
 use super::shape::{Shape, Subject};
 use crate::code;
@@ -31,29 +32,35 @@ pub(super) struct Part {
     pub(super) main: bool,
 }
 
-/// Reads the workflow's file and all that it includes, included ones first. `None` when the file itself cannot
+/// Reads the workflow's file and all that it includes, included ones first, and names the kinds in them `ahead`. `None` when the file itself cannot
 /// be read.
 pub(super) fn read(
     path: &str,
     files: &mut Files<'_>,
+    ahead: Ahead,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Part>> {
     let mut reader = Reader {
         files,
+        ahead,
         problems,
         seen: HashSet::new(),
         open: Vec::new(),
-        parts: Vec::new(),
+        texts: Vec::new(),
     };
-    std::thread::scope(|scope| {
-        // Meanwhile the schemas are made, which takes as long as to read the files. Where no thread is to be had they are
-        // made when the first file has been read.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, || (shape(true), shape(false)));
-        // The workflow's own directory is the root of the source; the caller sees to that.
-        reader.file(path, None);
-    });
-    let parts = reader.parts;
+    // The workflow's own directory is the root of the source; the caller sees to that.
+    reader.file(path, None);
+    let texts = reader.texts;
+    // Only now, because another thread makes the schemas meanwhile.
+    let parts: Vec<Part> = (texts.into_iter())
+        .filter_map(|text| text.check(problems))
+        .collect();
     parts.iter().any(|part| part.main).then_some(parts)
+}
+
+/// Makes the schemas of files, which takes as long as to read them.
+pub(super) fn make_shapes() {
+    let _ = (shape(true), shape(false));
 }
 
 /// The schema of a workflow's own file, or that of one which it includes. Made once: that takes longer than to hold a file
@@ -70,11 +77,57 @@ fn shape(main: bool) -> &'static Result<Shape, String> {
 
 struct Reader<'a, 'f> {
     files: &'a mut Files<'f>,
+    ahead: Ahead,
     problems: &'a mut Vec<Diagnostic>,
     seen: HashSet<String>,
     /// The files that are being read, outermost first.
     open: Vec<String>,
-    parts: Vec<Part>,
+    texts: Vec<Text>,
+}
+
+/// A file that was read and not held against its schema yet.
+struct Text {
+    source: Arc<SourceText>,
+    folder: String,
+    node: Arc<Node>,
+    main: bool,
+}
+
+impl Text {
+    fn check(self, problems: &mut Vec<Diagnostic>) -> Option<Part> {
+        let Self {
+            source,
+            folder,
+            node,
+            main,
+        } = self;
+        let mut value = node.to_json();
+        let flaws = match shape(main) {
+            Ok(shape) => shape.check(Subject {
+                value: &value,
+                node: &node,
+                source: &source,
+            }),
+            Err(reason) => {
+                // Only a mistake in flowctl itself leads here; it must not pass for a good file.
+                problems.push(Diagnostic::new(
+                    code::BAD_VALUE,
+                    format!("the schema cannot be used: {reason}"),
+                ));
+                return None;
+            }
+        };
+        let damage = prune::prune(&mut value, &flaws);
+        problems.extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
+        Some(Part {
+            source,
+            folder,
+            node,
+            value,
+            damage,
+            main,
+        })
+    }
 }
 
 impl Reader<'_, '_> {
@@ -87,38 +140,18 @@ impl Reader<'_, '_> {
         let (node, found) = yaml::read(&source, Budget::default());
         self.problems.extend(found);
         let Some(node) = node else { return };
+        self.ahead.uses_in(&node);
         let main = mention.is_none();
-        let mut value = node.to_json();
-        let flaws = match shape(main) {
-            Ok(shape) => shape.check(Subject {
-                value: &value,
-                node: &node,
-                source: &source,
-            }),
-            Err(reason) => {
-                // Only a mistake in flowctl itself leads here; it must not pass for a good file.
-                self.problems.push(Diagnostic::new(
-                    code::BAD_VALUE,
-                    format!("the schema cannot be used: {reason}"),
-                ));
-                return;
-            }
-        };
-        let damage = prune::prune(&mut value, &flaws);
-        self.problems
-            .extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
         let folder = folder_of(path).to_owned();
         self.open.push(path.to_owned());
         for include in node.get("include").map(Node::items).unwrap_or_default() {
             self.include(&folder, include, &source);
         }
         self.open.pop();
-        self.parts.push(Part {
+        self.texts.push(Text {
             source,
             folder,
             node,
-            value,
-            damage,
             main,
         });
     }

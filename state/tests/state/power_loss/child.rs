@@ -11,7 +11,7 @@ use flowctl_state::directory::StateDirectory;
 use flowctl_state::disk_log::DiskLog;
 use flowctl_state::event::{Event, Seq};
 use flowctl_state::hold::Hold;
-use flowctl_state::log::EventLog;
+use flowctl_state::log::{Append, EventLog};
 use flowctl_state::writer::LogWriter;
 use flowctl_workflows::RunId;
 use serde_json::json;
@@ -121,7 +121,13 @@ pub(super) async fn append(
     event: fn(Seq) -> Event,
 ) {
     let events = (next..next + count).map(event).collect();
-    writer.append(run, next, moment(0), events).await.unwrap();
+    let append = Append {
+        run: run.clone(),
+        expected: next,
+        at: moment(0),
+        events,
+    };
+    writer.append(append).await.unwrap();
     say(&format!("stored {run} {}", next + count - 1));
 }
 
