@@ -5,6 +5,8 @@
 
 use std::future::Future;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -38,6 +40,7 @@ pub struct Group {
     known: Option<Known>,
     id: i32,
     mark: String,
+    waited: Arc<AtomicBool>,
     over: bool,
 }
 
@@ -58,6 +61,7 @@ impl Group {
             known: Some(known),
             id,
             mark,
+            waited: Arc::default(),
             over: false,
         })
     }
@@ -67,11 +71,16 @@ impl Group {
         &mut self.child
     }
 
-    /// Who leads it, as long as that process lives.
+    /// Tells who leads it, as long as that process lives. Only what lasts is asked: to look costs as much as to hear of
+    /// the end of a short program.
     #[must_use]
-    pub fn leader(&self) -> Option<Leader> {
-        self.child.id()?;
-        Leader::of(self.id)
+    pub fn leader(&self) -> impl Fn() -> Option<Leader> + use<> {
+        let (id, waited) = (self.id, Arc::clone(&self.waited));
+        move || {
+            let leader = Leader::of(id);
+            // Until it was waited for, its number is given to nobody else.
+            leader.filter(|_| !waited.load(Ordering::Acquire))
+        }
     }
 
     /// Waits for the child itself; its descendants may live on.
@@ -82,6 +91,7 @@ impl Group {
         let status = self.child.wait().await;
         if self.child.id().is_none() {
             self.known = None;
+            self.waited.store(true, Ordering::Release);
         }
         status
     }
@@ -219,4 +229,23 @@ where
 fn blocking(find: impl Fn() -> Vec<Stat> + Send + 'static) -> impl Future<Output = Vec<Stat>> {
     let task = tokio::task::spawn_blocking(find);
     async move { task.await.unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_number_of_a_child_that_was_waited_for_leads_to_nobody() {
+        let mut other = Command::new("sleep");
+        let mut lives = Group::spawn(other.arg("1000"), "lives".into()).unwrap();
+        let mut ended = Group::spawn(&mut Command::new("true"), "ended".into()).unwrap();
+        ended.wait().await.unwrap();
+        // As if the kernel had given its number away.
+        ended.id = lives.id;
+        assert!(lives.leader()().is_some());
+        assert!(ended.leader()().is_none());
+        ended.over = true;
+        lives.end(Duration::ZERO).await;
+    }
 }

@@ -306,11 +306,11 @@ impl Shell {
 async fn while_written_down<T>(
     life: impl Future<Output = T>,
     cx: &StepContext,
-    leader: Option<Leader>,
+    leader: impl Fn() -> Option<Leader>,
 ) -> Result<T, StepError> {
     let written = async {
         tokio::time::sleep(LASTING).await;
-        match leader.and_then(|leader| serde_json::to_value(leader).ok()) {
+        match leader().and_then(|leader| serde_json::to_value(leader).ok()) {
             Some(handle) => cx.sink.checkpoint(handle).await,
             None => Ok(()),
         }
