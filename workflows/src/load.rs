@@ -1,6 +1,7 @@
 //! Files to a [`Workflow`]: read, hold against the schema, join, check. Finds every mistake that can be found
 //! without a target; a mistake in one part does not hide those in others.
 
+mod alone;
 mod draft;
 mod files;
 mod inject;

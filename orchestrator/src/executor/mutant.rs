@@ -5,7 +5,8 @@ use std::sync::Arc;
 use flowctl_state::crash::{self, Mutant};
 use flowctl_state::event::Event;
 
-use super::{Error, Executor, Reporter, imagined};
+use super::begin::imagined;
+use super::{Error, Executor, Reporter};
 
 impl Executor {
     /// Acts on what is not stored yet, or shows it, if this is to be caught.

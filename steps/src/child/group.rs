@@ -73,7 +73,6 @@ impl Group {
 
     /// Tells who leads it, as long as that process lives. Only what lasts is asked: to look costs as much as to hear of
     /// the end of a short program.
-    #[must_use]
     pub fn leader(&self) -> impl Fn() -> Option<Leader> + use<> {
         let (id, waited) = (self.id, Arc::clone(&self.waited));
         move || {

@@ -11,6 +11,8 @@ pub mod contract;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod monitoring;
+#[cfg(test)]
+pub(crate) mod reads;
 #[cfg(any(test, feature = "rehearsal"))]
 pub mod rehearsal;
 #[cfg(test)]

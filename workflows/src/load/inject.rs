@@ -1,15 +1,11 @@
 //! A file of faults: read, held against the schema, checked.
 
-use std::sync::Arc;
-
-use super::files::Files;
-use super::shape::{Shape, Subject};
+use super::alone::{self, Alone};
 use crate::code;
 use crate::diagnostic::{Diagnostic, sort};
 use crate::inject::{Fault, Inject};
 use crate::schema;
 use crate::source::Source;
-use crate::yaml::{self, Budget};
 
 /// Reads a file of faults. `path` is relative to the root of `source`.
 ///
@@ -28,32 +24,7 @@ pub fn load_inject(source: &dyn Source, path: &str) -> Result<Inject, Vec<Diagno
 }
 
 fn read(source: &dyn Source, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Inject> {
-    let mut files = Files::new(source);
-    let text = match files.read(path, None) {
-        Ok(text) => text,
-        Err(problem) => {
-            problems.push(*problem);
-            return None;
-        }
-    };
-    let (node, found) = yaml::read(&text, Budget::default());
-    problems.extend(found);
-    let node = node?;
-    let value = node.to_json();
-    match Shape::document(Arc::new(schema::inject().clone())) {
-        Ok(shape) => {
-            let flaws = shape.check(Subject {
-                value: &value,
-                node: &node,
-                source: &text,
-            });
-            problems.extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
-        }
-        Err(reason) => problems.push(Diagnostic::new(
-            code::BAD_VALUE,
-            format!("the schema cannot be used: {reason}"),
-        )),
-    }
+    let Alone { text, node, value } = alone::read(source, path, schema::inject(), problems)?;
     // Each by itself: a mistake in one does not hide those in others.
     for (at, fault) in value["faults"].as_array().into_iter().flatten().enumerate() {
         // What cannot be read was reported by the schema.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::files::{Files, sha256};
-use super::shape::{Shape, Subject};
+use super::alone::{self, Alone};
+use super::files::sha256;
 use crate::code;
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, sort};
@@ -18,7 +18,7 @@ use crate::schema;
 use crate::source::Source;
 use crate::target::Target;
 use crate::template::{Template, is_template};
-use crate::yaml::{self, Budget, Node};
+use crate::yaml::Node;
 
 /// What a target file may take from outside.
 pub struct Lookup<'a> {
@@ -65,32 +65,7 @@ fn read(
     lookup: &Lookup<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<TargetFile> {
-    let mut files = Files::new(source);
-    let text = match files.read(path, None) {
-        Ok(text) => text,
-        Err(problem) => {
-            problems.push(*problem);
-            return None;
-        }
-    };
-    let (node, found) = yaml::read(&text, Budget::default());
-    problems.extend(found);
-    let node = node?;
-    let value = node.to_json();
-    match Shape::document(Arc::new(schema::target().clone())) {
-        Ok(shape) => {
-            let flaws = shape.check(Subject {
-                value: &value,
-                node: &node,
-                source: &text,
-            });
-            problems.extend(flaws.into_iter().map(|flaw| flaw.diagnostic));
-        }
-        Err(reason) => problems.push(Diagnostic::new(
-            code::BAD_VALUE,
-            format!("the schema cannot be used: {reason}"),
-        )),
-    }
+    let Alone { text, node, .. } = alone::read(source, path, schema::target(), problems)?;
     let mut reader = Reader {
         text: &text,
         lookup,
