@@ -7,34 +7,32 @@
 //!
 //! The child and all its descendants end with the step; a program that is to stay is a `process` step.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+mod leftovers;
+mod outcome;
+
+use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flowctl_workflows::policy::Span;
 use flowctl_workflows::result::ErrorClass;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::child::environment::{self, Variables};
 use crate::child::proc::STEP_MARK;
-use crate::child::{Capture, Conversation, Group, Leader, Patience, converse, end_left};
+use crate::child::{Group, Patience, converse};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::registry::Kind;
 use crate::step::{KindInfo, OnResume, Output, Step, Undone};
+use leftovers::{end_leftovers, while_written_down};
 
-/// How much of each stream goes into the step's output.
-const STDOUT: usize = 64 << 10;
-const STDERR: usize = 4 << 10;
+pub use outcome::Came;
+pub(crate) use outcome::cannot_start;
+
 /// How long descendants may go on printing after the child itself has ended.
 const AFTER_EXIT: Duration = Duration::from_secs(2);
-
-/// How long a program must have run before its group is written down. Most end sooner, and a record for each would cost
-/// as much as the step.
-const LASTING: Duration = Duration::from_millis(200);
 
 /// What to run.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -94,20 +92,6 @@ impl Default for Kept {
             keep: one_mebibyte(),
         }
     }
-}
-
-/// What the program came to.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Came {
-    /// Its exit code.
-    pub exit_code: i32,
-    /// What it printed, at most 64 KiB, without the white space at the end.
-    pub stdout: String,
-    /// The end of what it printed to standard error, at most 4 KiB.
-    pub stderr: String,
-    /// The same as `stdout`, parsed, when all of it is JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub json: Option<Value>,
 }
 
 /// The step.
@@ -263,165 +247,6 @@ impl Shell {
     fn cannot_start(&self, error: &std::io::Error) -> StepError {
         cannot_start(error, &self.program(), self.params.cwd.as_deref())
     }
-
-    /// What the program's end means.
-    fn classify(&self, conversation: &Conversation) -> Result<Output, StepError> {
-        let Some(exit) = conversation.exit else {
-            return Err(StepError::cancelled());
-        };
-        match exit.code() {
-            Some(code) if self.params.success.contains(&code) => {
-                let came = came(code, &conversation.stdout, &conversation.stderr);
-                serde_json::to_value(came)
-                    .map(Output::of)
-                    .map_err(|error| StepError::permanent("shell.output", error.to_string()))
-            }
-            _ => Err(self.bad_exit(exit, conversation)),
-        }
-    }
-
-    fn bad_exit(&self, exit: ExitStatus, conversation: &Conversation) -> StepError {
-        let how = match (exit.code(), exit.signal()) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "no exit code".to_owned(),
-        };
-        let mut message = format!("`{}` ended with {how}", self.program());
-        let last = last_lines(&conversation.stderr).or_else(|| last_lines(&conversation.stdout));
-        if let Some(last) = last {
-            message.push_str(": ");
-            message.push_str(&last);
-        }
-        let error = StepError::permanent("shell.exit", message);
-        match (exit.code(), exit.signal()) {
-            (Some(127), _) if self.params.run.is_some() => error.help("exit code 127 of sh: a command was not found in PATH"),
-            (Some(126), _) if self.params.run.is_some() => error.help("exit code 126 of sh: a command is not executable"),
-            (None, Some(9)) => error.help("signal 9 is SIGKILL; if nobody sent it, the kernel did, for want of memory: see dmesg"),
-            _ => error.help("what it printed is kept as evidence: stdout.txt and stderr.txt"),
-        }
-    }
-}
-
-/// Lives through a program's life; if it lasts, the leader of its group is written down meanwhile.
-async fn while_written_down<T>(
-    life: impl Future<Output = T>,
-    cx: &StepContext,
-    leader: impl Fn() -> Option<Leader>,
-) -> Result<T, StepError> {
-    let written = async {
-        tokio::time::sleep(LASTING).await;
-        match leader().and_then(|leader| serde_json::to_value(leader).ok()) {
-            Some(handle) => cx.sink.checkpoint(handle).await,
-            None => Ok(()),
-        }
-    };
-    let mut life = std::pin::pin!(life);
-    tokio::select! {
-        biased;
-        over = &mut life => Ok(over),
-        written = written => {
-            written?;
-            Ok(life.await)
-        }
-    }
-}
-
-/// Ends what an earlier flowctl left of this attempt or of those before it.
-async fn end_leftovers(cx: &StepContext, grace: Duration) -> Result<(), StepError> {
-    let (run, step, attempt) = (
-        cx.attempt.run.clone(),
-        cx.attempt.step.clone(),
-        cx.attempt.attempt,
-    );
-    let ours = move |mark: &str| is_attempt_up_to(mark, run.as_str(), step.as_str(), attempt);
-    let handle = cx.handle.clone();
-    let leader = handle.and_then(|handle| serde_json::from_value(handle).ok());
-    let ended = end_left(ours, leader, grace).await;
-    if ended.asked > 0 {
-        cx.sink.progress(&format!(
-            "ended {} processes that an earlier try had left running",
-            ended.asked
-        ));
-    }
-    if ended.left > 0 {
-        return Err(StepError::transient(
-            "shell.leftover",
-            format!(
-                "{} processes of an earlier try live on although they were killed",
-                ended.left
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// Whether a mark is `RUN/STEP/N` with N from 1 to `attempt`. A step id may itself hold a slash in its key.
-fn is_attempt_up_to(mark: &str, run: &str, step: &str, attempt: u32) -> bool {
-    let Some((name, number)) = mark.rsplit_once('/') else {
-        return false;
-    };
-    name.split_once('/') == Some((run, step))
-        && number
-            .parse::<u32>()
-            .is_ok_and(|number| (1..=attempt).contains(&number))
-}
-
-/// Why a program could not be started, and whether it may work later.
-pub(crate) fn cannot_start(error: &std::io::Error, program: &str, cwd: Option<&str>) -> StepError {
-    use std::io::ErrorKind;
-    if let Some(cwd) = cwd
-        && !std::path::Path::new(cwd).is_dir()
-    {
-        return StepError::permanent(
-            "shell.no_directory",
-            format!("cannot run `{program}` in {cwd}: no such directory"),
-        );
-    }
-    match (error.kind(), error.raw_os_error()) {
-        (ErrorKind::NotFound, _) => StepError::permanent("shell.not_found", format!("no program `{program}`"))
-            .help("give its full path, or see that it is in the PATH that flowctl was started with; a script's `#!` line must name a program that exists"),
-        (ErrorKind::PermissionDenied, _) => {
-            StepError::permanent("shell.not_executable", format!("`{program}` may not be executed")).help("chmod +x")
-        }
-        // ENOEXEC has no kind of its own.
-        (_, Some(8)) => StepError::permanent("shell.not_executable", format!("`{program}` is no program"))
-            .help("a script needs a first line like `#!/bin/sh`"),
-        // ETXTBSY: being written; EAGAIN, ENOMEM, EMFILE, ENFILE: too much at once. All of these pass.
-        (ErrorKind::ExecutableFileBusy | ErrorKind::WouldBlock | ErrorKind::OutOfMemory, _) | (_, Some(23 | 24)) => {
-            StepError::transient("shell.busy", format!("cannot start `{program}` now: {error}"))
-        }
-        _ => StepError::permanent("shell.cannot_start", format!("cannot start `{program}`: {error}")),
-    }
-}
-
-fn came(exit_code: i32, stdout: &Capture, stderr: &Capture) -> Came {
-    let bytes = stdout.bytes();
-    let whole = stdout.dropped() == 0 && bytes.len() <= STDOUT;
-    let json = if whole {
-        serde_json::from_slice(&bytes).ok()
-    } else {
-        None
-    };
-    let mut cut = Capture::new(STDOUT);
-    cut.push(&bytes);
-    let stdout = String::from_utf8_lossy(&cut.bytes()).trim_end().to_owned();
-    Came {
-        exit_code,
-        stdout,
-        stderr: stderr.end(STDERR),
-        json,
-    }
-}
-
-fn last_lines(capture: &Capture) -> Option<String> {
-    let end = capture.end(1 << 10);
-    let lines: Vec<&str> = end
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let last = lines[lines.len().saturating_sub(5)..].join(" | ");
-    (!last.is_empty()).then_some(last)
 }
 
 #[cfg(test)]

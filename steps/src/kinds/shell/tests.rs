@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::leftovers::{LASTING, is_attempt_up_to};
 use super::*;
 use crate::child::{orphans, proc};
 use crate::step_contract;
