@@ -1,7 +1,7 @@
 //! How many queries the server worked on at once, from the times that it wrote down itself.
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Ran;
 use crate::clients::trino::TrinoClient;
@@ -10,6 +10,10 @@ use crate::error::StepError;
 
 /// How many records are asked for at once; the load is over by then.
 const ASKED_AT_ONCE: usize = 4;
+
+/// How far a time may be off: the server tells each in milliseconds, as one such time and a rounded duration after it. So a
+/// query that was let in when another had ended can seem to have begun before that.
+const ROUNDED: SignedDuration = SignedDuration::from_millis(2);
 
 /// Asks the server for the times of all queries. One that it has forgotten keeps none, and counts for no overlap.
 ///
@@ -39,11 +43,12 @@ pub(super) async fn add_times(
     }
 }
 
-/// The most queries in execution at one moment.
+/// The most queries in execution at one moment, whatever the rounding of their times.
 pub(super) fn peak<'a>(ran: impl IntoIterator<Item = &'a Ran>) -> u64 {
     let lives = ran.into_iter().filter_map(|ran| {
         let times = ran.times.as_ref()?;
-        Some((times.execution_start_time?, times.end_time?))
+        let begun = times.execution_start_time?.checked_add(ROUNDED).ok()?;
+        Some((begun, times.end_time?)).filter(|(begun, end)| begun < end)
     });
     let mut changes: Vec<(Timestamp, i64)> = lives
         .flat_map(|(start, end)| [(start, 1), (end, -1)])
@@ -84,6 +89,23 @@ mod tests {
             3
         );
         assert_eq!(peak(&[lived(0, 1), lived(1, 2), lived(2, 3)]), 1);
+    }
+
+    #[test]
+    fn what_the_rounding_of_times_may_explain_is_no_overlap() {
+        let at = |milli: i64| Some(Timestamp::from_millisecond(milli).unwrap());
+        let lived = |start, end| {
+            let mut ran = lived(0, 0);
+            let times = ran.times.as_mut().unwrap();
+            (times.execution_start_time, times.end_time) = (at(start), at(end));
+            ran
+        };
+        // As a server with room for two said it of the third, which it let in when the first had ended.
+        let others = [lived(825, 3425), lived(2922, 3725)];
+        let third = |start| peak(others.iter().chain(&[lived(start, 4070)]));
+        assert_eq!((third(3424), third(3423), third(3422)), (2, 2, 3));
+        // Too short to have been beside anything for sure.
+        assert_eq!(peak(&[lived(0, 10), lived(4, 6)]), 1);
     }
 
     #[test]
