@@ -1,7 +1,7 @@
 //! The expressions and templates of a workflow, each distinct text compiled once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::expr::{Expression, SyntaxError};
 use crate::load::DraftStep;
@@ -10,7 +10,7 @@ use crate::template::{Template, is_template};
 use crate::yaml::{Content, Node};
 
 /// What a text mentions, or why it cannot be read.
-pub(super) type Compiled = Arc<Result<Vec<Reference>, SyntaxError>>;
+pub(super) type Compiled = Rc<Result<Vec<Reference>, SyntaxError>>;
 
 /// What was compiled so far.
 #[derive(Default)]
@@ -70,9 +70,9 @@ fn once(
     compile: impl FnOnce(&str) -> Result<Vec<Reference>, SyntaxError>,
 ) -> Compiled {
     if let Some(compiled) = known.get(text) {
-        return Arc::clone(compiled);
+        return Rc::clone(compiled);
     }
-    let compiled = Arc::new(compile(text));
-    known.insert(text.to_owned(), Arc::clone(&compiled));
+    let compiled = Rc::new(compile(text));
+    known.insert(text.to_owned(), Rc::clone(&compiled));
     compiled
 }

@@ -5,3 +5,4 @@ mod crash;
 mod limits;
 mod results;
 mod scripted;
+mod writing;
