@@ -122,7 +122,7 @@ pub(super) async fn environment(
         clients: Arc::new(clients),
         secrets: Secrets::clone(&secrets),
         clock: Arc::new(SystemClock::new()),
-        files,
+        files: Arc::new(files),
         facts: lab
             .iter()
             .map(|lab| ("lab".to_owned(), Value::from(lab.as_str())))

@@ -2,7 +2,6 @@
 //! that judged in the run. Pure; needs no platform and no secret.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use flowctl_state::run_state::{RunState, StepResult};
 use flowctl_steps::Output;
@@ -15,7 +14,8 @@ use flowctl_workflows::template;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::prepare::{Expectation, context};
+use super::expectation::Expectation;
+use super::prepare::context;
 
 /// The record of what a measuring step was asked, without which nothing that it found could be judged again.
 pub(super) const PARAMETERS: &str = "parameters.json";
@@ -186,6 +186,3 @@ fn with(entry: &KindEntry, with: &Value, context: &Context) -> Result<Value, Not
     }
     Ok(with)
 }
-
-/// The texts of a workflow's files by path.
-pub(super) type Texts = HashMap<String, Arc<str>>;

@@ -170,7 +170,7 @@ impl Executor {
             cancel,
             timeout: spec.timeout.map(flowctl_workflows::policy::Span::duration),
             sink: Arc::clone(&sink) as Arc<dyn Sink>,
-            files: super::prepare::files(environment, prepared),
+            files: super::files::files(environment, prepared),
             secrets: environment.secrets.clone(),
             clock: Arc::clone(&environment.clock),
             child_env: Arc::clone(&environment.child_env),

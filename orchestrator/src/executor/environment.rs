@@ -27,7 +27,7 @@ pub struct Environment {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The texts of the workflow's files as they were when the run started, by path.
-    pub files: HashMap<String, Arc<str>>,
+    pub files: Arc<HashMap<String, Arc<str>>>,
     /// What expressions see under `flowctl.`: `lab`, the lab's directory.
     pub facts: Map<String, Value>,
     /// Variables that every child process gets.

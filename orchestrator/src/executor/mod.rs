@@ -10,6 +10,8 @@ mod attempt;
 mod begin;
 mod environment;
 mod error;
+mod expectation;
+mod files;
 mod fit;
 mod handle;
 mod live;

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::within_limits;
 use super::environment::Environment;
-use super::prepare::{Prepared, files};
+use super::files::files;
+use super::prepare::Prepared;
 use super::sink::LoopSink;
 
 /// How many postconditions are probed at once.

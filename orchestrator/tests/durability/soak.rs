@@ -3,7 +3,7 @@
 //!
 //! `FLOWCTL_SOAK_RUNS` says how many runs (`make soak`: ten thousand); a few when it says nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,7 +188,7 @@ fn environment(log: &Arc<DiskLog>, evidence: &Arc<EvidenceStore>) -> Arc<Environ
         clients: Arc::new(Clients::new(None, Secrets::default())),
         secrets: Secrets::default(),
         clock: Arc::new(SystemClock::new()),
-        files: HashMap::new(),
+        files: Arc::default(),
         facts: serde_json::Map::new(),
         child_env: Arc::default(),
         renderer: Arc::new(NoReport),

@@ -8,11 +8,13 @@
 pub mod calibration;
 pub mod classify;
 mod connect;
+mod flight;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;
 pub mod history;
 pub mod protocol;
 pub mod query;
+pub mod result;
 pub mod rows;
 pub mod statement;
 mod transport;
@@ -31,7 +33,8 @@ use crate::context::AttemptName;
 use crate::error::StepError;
 use crate::secret::Secrets;
 
-pub use query::{QueryOptions, QueryRefusal, QueryResult};
+pub use query::QueryOptions;
+pub use result::{QueryRefusal, QueryResult};
 pub use statement::Statement;
 
 /// A client of one coordinator. Clones share its connections.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub use self::pods::Pods;
 use crate::again::{self, Again, JudgeAgain, NotJudged, Records};
 use crate::clients::trino::protocol::ServerInfo;
-use crate::clients::trino::query::millis;
+use crate::clients::trino::result::millis;
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;

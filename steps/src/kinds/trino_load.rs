@@ -23,7 +23,7 @@ use super::trino_benchmark::reading;
 use super::trino_query::session_of;
 use crate::again::JudgeAgain;
 use crate::clients::trino::calibration::{Calibration, calibrate};
-use crate::clients::trino::query::millis;
+use crate::clients::trino::result::millis;
 use crate::clients::trino::{QueryOptions, Statement, source};
 use crate::context::StepContext;
 use crate::error::StepError;

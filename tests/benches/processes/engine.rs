@@ -1,6 +1,5 @@
 //! flowctl's own engine in this process, a chain of steps that do nothing, on a log of choice: what the log costs.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,7 +53,7 @@ pub(crate) fn chain(arguments: &[String]) -> Result<(), Failure> {
         clients: Arc::new(Clients::new(None, Secrets::default())),
         secrets: Secrets::default(),
         clock: Arc::new(SystemClock::new()),
-        files: HashMap::new(),
+        files: Arc::default(),
         facts: serde_json::Map::new(),
         child_env: Arc::default(),
         renderer: Arc::new(NoReport),

@@ -251,7 +251,7 @@ pub(super) fn environment(
         clients: Arc::new(Clients::new(None, Secrets::default())),
         secrets: Secrets::default(),
         clock: Arc::new(SystemClock::new()),
-        files: HashMap::new(),
+        files: Arc::default(),
         facts: serde_json::Map::new(),
         child_env: Arc::default(),
         renderer: Arc::new(NoReport),

@@ -1,6 +1,5 @@
 //! An experiment in a run: the engine's undo gets what the attempt wrote down, and a finished experiment stays finished.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use flowctl_state::event::{Envelope, RunOutcome};
@@ -76,7 +75,7 @@ async fn run_kind(run: &str, kind: &str, with: Value) -> RunState {
         clients: Arc::new(Clients::new(None, Secrets::default())),
         secrets: Secrets::default(),
         clock: Arc::new(SystemClock::new()),
-        files: HashMap::new(),
+        files: Arc::default(),
         facts: serde_json::Map::new(),
         child_env: Arc::default(),
         renderer: Arc::new(Silent),

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::query::micros;
+use super::result::micros;
 use super::{Patience, QueryOptions, Route, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::protocol::{Page, QuerySummary, ServerInfo, shares};
-use super::query::Gathered;
+use super::result::Gathered;
 use super::transport::{decode, headers};
 use super::{Statement, classify};
 

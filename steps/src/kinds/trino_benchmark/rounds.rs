@@ -8,7 +8,7 @@ use super::Params;
 use crate::clients::trino::calibration::{Calibration, calibrate};
 use crate::clients::trino::classify::is_of_query;
 use crate::clients::trino::protocol::Stats;
-use crate::clients::trino::query::{micros, millis};
+use crate::clients::trino::result::{micros, millis};
 use crate::clients::trino::{QueryOptions, QueryResult, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;

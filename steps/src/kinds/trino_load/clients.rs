@@ -13,7 +13,7 @@ use tokio::sync::Barrier;
 use super::params::Schedule;
 use super::{LoadQuery, Params};
 use crate::clients::trino::protocol::{QueryTimes, Stats};
-use crate::clients::trino::query::{micros, millis};
+use crate::clients::trino::result::{micros, millis};
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;

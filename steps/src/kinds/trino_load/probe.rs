@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::super::trino_benchmark::reading;
 use super::super::trino_query::session_of;
 use super::{Params, Probe};
-use crate::clients::trino::query::millis;
+use crate::clients::trino::result::millis;
 use crate::clients::trino::{QueryOptions, Statement, TrinoClient};
 use crate::context::StepContext;
 use crate::error::StepError;

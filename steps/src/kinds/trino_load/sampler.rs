@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::PROBE;
 use crate::clients::trino::protocol::QuerySummary;
-use crate::clients::trino::query::millis;
+use crate::clients::trino::result::millis;
 use crate::clients::trino::{TrinoClient, source};
 use crate::context::StepContext;
 

@@ -9,7 +9,7 @@ use super::refusal::conclusion;
 use super::{NodeWork, Params, QueryOutput, resume, verdict};
 use crate::again::{self, Again, NotJudged, Records};
 use crate::clients::trino::protocol::{Column, Stats};
-use crate::clients::trino::query::QueryRefusal;
+use crate::clients::trino::result::QueryRefusal;
 use crate::clients::trino::rows::Fingerprint;
 use crate::clients::trino::{QueryResult, Statement};
 use crate::error::StepError;

@@ -4,7 +4,7 @@ use flowctl_workflows::result::{Finding, Number, Verdict};
 use serde_json::{Value, json};
 
 use super::{Params, QueryOutput, ended};
-use crate::clients::trino::query::{QueryRefusal, millis};
+use crate::clients::trino::result::{QueryRefusal, millis};
 use crate::clients::trino::{QueryResult, Statement, source};
 use crate::context::StepContext;
 use crate::error::StepError;
