@@ -45,7 +45,8 @@ impl TrinoClient {
     ///
     /// # Errors
     /// The query's own error, classified; cancelled, after the server was asked to end the query; `Transient` when the
-    /// server no longer answers, but `Lost` when by then a statement may have had an effect that must not be doubled.
+    /// server no longer answers or no longer knows the query, but `Lost` when by then a statement may have had an effect
+    /// that must not be doubled.
     pub async fn query(
         &self,
         cx: &StepContext,
@@ -74,7 +75,7 @@ impl TrinoClient {
             answer = self.submit(cx, statement, options) => answer?,
         };
         let refused = |page: &Page, error: &QueryError| {
-            let mut failure = classify::query_failed(&page.id, error);
+            let mut failure = again_if_not(classify::query_failed(&page.id, error), statement);
             failure.message = cx.secrets.redact(&failure.message);
             QueryRefusal {
                 query_id: page.id.clone(),
@@ -208,6 +209,14 @@ fn page_of(what: &str, answer: &Answer) -> Result<(Page, Took), StepError> {
 fn lost_if_doubled(mut error: StepError, statement: &Statement) -> StepError {
     if statement.doubles() && error.class == ErrorClass::Transient {
         error.class = ErrorClass::Lost;
+    }
+    again_if_not(error, statement)
+}
+
+/// What became of a query that the server no longer knows, or gave up, matters only where a second one would be one too many.
+fn again_if_not(mut error: StepError, statement: &Statement) -> StepError {
+    if !statement.doubles() && error.class == ErrorClass::Lost {
+        error.class = ErrorClass::Transient;
     }
     error
 }

@@ -257,14 +257,34 @@ async fn errors_come_with_http_200_and_keep_their_names() {
     }
 }
 
+/// As one does that was restarted meanwhile.
 #[tokio::test]
-async fn a_coordinator_that_forgets_a_query_has_lost_it() {
-    let coordinator = Coordinator::answering(vec![(200, page("QUEUED", Some(1), json!({})))]);
-    let error = ask(&coordinator, "SELECT 1").await.unwrap_err();
+async fn a_coordinator_that_forgets_a_query_has_lost_only_what_must_not_be_doubled() {
+    let class_of = async |sql: &str| {
+        let begun = (200, page("QUEUED", Some(1), json!({})));
+        let error = ask(&Coordinator::answering(vec![begun]), sql).await;
+        let error = error.unwrap_err();
+        assert_eq!(&*error.code, "trino.http_410");
+        error.class
+    };
+    assert_eq!(class_of("INSERT INTO t VALUES 1").await, ErrorClass::Lost);
+    assert_eq!(class_of("SELECT 1").await, ErrorClass::Transient);
     assert_eq!(
-        (error.class, &*error.code),
-        (ErrorClass::Lost, "trino.http_410")
+        class_of("CREATE TABLE IF NOT EXISTS t AS SELECT 1").await,
+        ErrorClass::Transient
     );
+}
+
+#[tokio::test]
+async fn a_query_that_was_given_up_is_lost_only_if_it_must_not_be_doubled() {
+    let class_of = async |sql: &str| {
+        let begun = (200, page("QUEUED", Some(1), json!({})));
+        let given_up = (200, failed("ABANDONED_QUERY", "USER_ERROR"));
+        let coordinator = Coordinator::answering(vec![begun, given_up]);
+        ask(&coordinator, sql).await.unwrap_err().class
+    };
+    assert_eq!(class_of("INSERT INTO t VALUES 1").await, ErrorClass::Lost);
+    assert_eq!(class_of("SELECT 1").await, ErrorClass::Transient);
 }
 
 #[tokio::test]
