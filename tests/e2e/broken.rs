@@ -3,7 +3,7 @@
 use crate::World;
 use crate::check::{Outcome, must, then_always};
 use crate::lab::NAMESPACE;
-use crate::whole_run::has_its_rows;
+use crate::seeds;
 
 /// `kubectl get pods -l wrong=label` exits 0; here it is a FAIL that names the labels that there are.
 pub(crate) fn selector_that_matches_nothing(world: &World) -> Outcome {
@@ -47,19 +47,7 @@ pub(crate) fn emptied_table(world: &World) -> Outcome {
             report.must_say("sla_join", "FAIL", &["0 rows", "no row", "empty"])?;
             report.must_say("benchmark_queries", "FAIL", &["row"])
         });
-    let steps = [
-        "own_tables",
-        "drop_old",
-        "seed_sample_data",
-        "seed_processed_data",
-        "seed_etl_test",
-        "seed_benchmark_data",
-    ];
-    let put_back = world
-        .flowctl
-        .only(&steps, &[])
-        .and_then(|_| has_its_rows(world));
-    then_always(judged, put_back)
+    then_always(judged, seeds::sow(world))
 }
 
 /// One worker where two were asked for.

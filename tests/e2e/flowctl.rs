@@ -1,5 +1,6 @@
 //! The program under test: starts it, kills it, and reads what it says.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -9,11 +10,14 @@ use serde_json::Value;
 use crate::check::{Outcome, fail};
 use crate::report::Report;
 
-/// The program and where its state is.
+/// So much of what a program said last is shown of one that ended too early, in lines.
+const LAST_LINES: usize = 30;
+
+/// The program, and the folder of its state and of what it says while nobody listens.
 pub(crate) struct Flowctl {
     program: PathBuf,
     checkout: PathBuf,
-    state: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What a run of the program came to.
@@ -45,32 +49,31 @@ impl Flowctl {
         let Some(program) = program.filter(|path| path.exists()) else {
             return fail("there is no flowctl: build it (`make build`), or name it in FLOWCTL_BIN");
         };
-        let state =
-            tempfile::tempdir().map_err(|error| format!("no folder for the state: {error}"))?;
-        Ok(Self {
-            program,
-            checkout,
-            state,
-        })
+        Self::with(program, checkout)
     }
 
     /// The same program with an empty state, as on another machine.
     pub(crate) fn with_a_state_of_its_own(&self) -> Outcome<Self> {
-        let state =
+        Self::with(self.program.clone(), self.checkout.clone())
+    }
+
+    fn with(program: PathBuf, checkout: PathBuf) -> Outcome<Self> {
+        let folder =
             tempfile::tempdir().map_err(|error| format!("no folder for the state: {error}"))?;
         Ok(Self {
-            program: self.program.clone(),
-            checkout: self.checkout.clone(),
-            state,
+            program,
+            checkout,
+            folder,
         })
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .arg("--state")
-            .arg(self.state.path())
-            .args(arguments);
+        command.arg("--state").arg(self.state()).args(arguments);
         command
             .current_dir(&self.checkout)
             .stdin(Stdio::null())
@@ -80,8 +83,8 @@ impl Flowctl {
 
     /// Leaves the state where it is, for a look at what went wrong.
     pub(crate) fn keep_state(&mut self) -> String {
-        self.state.disable_cleanup(true);
-        self.state.path().display().to_string()
+        self.folder.disable_cleanup(true);
+        self.state().display().to_string()
     }
 
     /// Runs it to its end.
@@ -100,10 +103,10 @@ impl Flowctl {
         })
     }
 
-    /// Starts it and lets it run; what it says goes nowhere.
+    /// Starts it and lets it run; what it says is kept for [`Flowctl::said`].
     pub(crate) fn start(&self, arguments: &[&str]) -> Outcome<Child> {
         let command = &mut self.command(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdout(Stdio::null()).stderr(self.listener()?);
         command
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program.display()))
@@ -118,13 +121,29 @@ impl Flowctl {
             .map_err(|error| format!("{} does not start: {error}", self.program.display()))
     }
 
-    /// Starts it with its output to be read line by line.
+    /// Starts it with its output to be read line by line; what it says beside that is kept for [`Flowctl::said`].
     pub(crate) fn start_followed(&self, arguments: &[&str]) -> Outcome<Child> {
         let command = &mut self.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(self.listener()?);
         command
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program.display()))
+    }
+
+    fn listener(&self) -> Outcome<File> {
+        let path = self.said_in();
+        File::create(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn said_in(&self) -> PathBuf {
+        self.folder.path().join("said.txt")
+    }
+
+    /// The last lines of what the newest program that was started to run on has said.
+    pub(crate) fn said(&self) -> String {
+        let text = std::fs::read_to_string(self.said_in()).unwrap_or_else(|why| why.to_string());
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 
     /// Waits for its end and gives what it has said, if it was started to be heard.
@@ -188,13 +207,6 @@ impl Flowctl {
     /// The report of the newest run.
     pub(crate) fn newest_report(&self) -> Outcome<Report> {
         let run = self.newest_run()?;
-        Report::read(
-            &self
-                .state
-                .path()
-                .join("reports")
-                .join(&run)
-                .join("report.json"),
-        )
+        Report::read(&self.state().join("reports").join(&run).join("report.json"))
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::World;
-use crate::check::{Outcome, must};
+use crate::check::{Outcome, must, then_always};
 use crate::clock::until;
 use crate::report::Report;
-use crate::whole_run::has_its_rows;
+use crate::seeds::{self, SEEDS, has_its_rows};
 
 /// Small, but long enough to be killed in.
 const PARAMS: &[&str] = &[
@@ -29,19 +29,16 @@ const PARTS: &[&str] = &[
     "integration",
 ];
 
-/// The steps of the seeds.
-const SEEDS: &[&str] = &[
-    "seed_sample_data",
-    "seed_processed_data",
-    "seed_etl_test",
-    "seed_benchmark_data",
-];
-
 /// What a step of the first process left: it must be the same in the report of the last one.
 type Finished = Vec<(String, Option<String>, Option<String>, u32)>;
 
 /// Kills twice, resumes twice, and compares with the platform.
 pub(crate) fn while_seeding_and_while_measuring(world: &World) -> Outcome {
+    // It begins by dropping the tables that the scenarios after it need.
+    killed_twice(world).or_else(|why| then_always(Err(why), seeds::sow(world)))
+}
+
+fn killed_twice(world: &World) -> Outcome {
     let flowctl = &world.flowctl;
     let steps = steps_of(PARTS)?;
     let arguments: Vec<&str> = ["run", "phase3", "--target", "lab"]
@@ -116,7 +113,10 @@ fn kill_when(
 ) -> Outcome<Finished> {
     let mut child = world.flowctl.start(arguments)?;
     let came = until(Duration::from_secs(420), what, || match child.try_wait() {
-        Ok(Some(status)) => Err(format!("flowctl ended ({status}) before {what}")),
+        Ok(Some(status)) => Err(format!(
+            "flowctl ended ({status}) before {what}; it said:\n{}",
+            world.flowctl.said()
+        )),
         _ => Ok(moment(world)),
     });
     child

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::World;
 use crate::check::{Outcome, fail, must};
 use crate::lab::NAMESPACE;
-use crate::whole_run::has_its_rows;
+use crate::seeds::has_its_rows;
 
 /// The events at which the program is killed, once for each kind of step.
 const MOMENTS: [&str; 2] = ["step_started", "step_checkpointed"];

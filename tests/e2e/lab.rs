@@ -1,5 +1,6 @@
 //! The platform under the product: kubectl, the daemons by their records, the audit log. Breaks things and puts them back.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use crate::trino::Trino;
 
 /// The namespace of the platform.
 pub(crate) const NAMESPACE: &str = "data-platform";
+
+/// The labels of the workers' pods.
+const WORKERS: &str = "app.kubernetes.io/name=trino,app.kubernetes.io/component=worker";
 
 /// The lab's folder.
 pub(crate) struct Lab {
@@ -84,20 +88,30 @@ impl Lab {
             .map(|_| ())
     }
 
-    /// Waits until Trino counts so many active workers.
-    pub(crate) fn workers(&self, wanted: i64) -> Outcome {
-        let sql =
-            "SELECT count(*) FROM system.runtime.nodes WHERE NOT coordinator AND state = 'active'";
+    /// Waits until the active workers that Trino lists are so many, and just the pods that are there: one that has gone stays
+    /// listed for a minute and more, and a query that is given to it waits as long.
+    pub(crate) fn workers(&self, wanted: usize) -> Outcome {
         until(
-            Duration::from_secs(180),
-            &format!("{wanted} active workers"),
+            Duration::from_secs(240),
+            &format!("{wanted} active workers, each of them a pod that is there"),
             || {
-                Ok(self
-                    .trino()
-                    .and_then(|trino| trino.number(sql))
-                    .is_ok_and(|found| found == wanted))
+                let listed = self.trino().and_then(|trino| trino.workers());
+                let listed = listed.unwrap_or_default();
+                Ok(listed.len() == wanted && listed == self.worker_pods()?)
             },
         )
+    }
+
+    /// The addresses of the workers' pods that are ready and to stay.
+    fn worker_pods(&self) -> Outcome<BTreeSet<String>> {
+        let text = self.kubectl(&["-n", NAMESPACE, "get", "pods", "-l", WORKERS, "-o", "json"])?;
+        let list: Value = serde_json::from_str(&text)
+            .map_err(|error| format!("kubectl gives no JSON: {error}"))?;
+        let pods = list["items"].as_array().into_iter().flatten();
+        Ok(pods
+            .filter(|pod| is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null())
+            .filter_map(|pod| pod["status"]["podIP"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// Ends a daemon of the lab by the process id in its record, and waits until it is gone.
@@ -141,4 +155,10 @@ impl Lab {
 /// When the API server received a request; nothing if the entry does not say.
 fn received(entry: &Value) -> Option<Timestamp> {
     entry["requestReceivedTimestamp"].as_str()?.parse().ok()
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }

@@ -20,6 +20,7 @@ mod killed_everywhere;
 mod lab;
 mod paused;
 mod report;
+mod seeds;
 mod toggled;
 mod trino;
 mod whole_run;
@@ -91,6 +92,9 @@ const LONG: &[Scenario] = &[
     ),
 ];
 
+/// So many lines of each failure are said again at the end.
+const LINES_AT_THE_END: usize = 12;
+
 fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args()
         .skip(1)
@@ -118,7 +122,7 @@ fn main() -> std::process::ExitCode {
             Ok(()) => println!("[{:>4} s] {name}: ok", clock.seconds()),
             Err(why) => {
                 println!("[{:>4} s] {name}: FAILED\n{why}\n", clock.seconds());
-                failed.push(*name);
+                failed.push((*name, why));
             }
         }
     }
@@ -127,7 +131,13 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     println!("the state is kept in {}", world.flowctl.keep_state());
-    println!("failed after {} s: {}", clock.seconds(), failed.join(", "));
+    println!("failed after {} s, in this order:", clock.seconds());
+    // Again, and together: of a long output often only the end is kept, and a later failure may follow from the first.
+    for (name, why) in failed {
+        let last: Vec<&str> = why.lines().rev().take(LINES_AT_THE_END).collect();
+        println!("  {name}:");
+        (last.iter().rev()).for_each(|line| println!("    {line}"));
+    }
     std::process::ExitCode::FAILURE
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn killed_and_cancelled(world: &World) -> Outcome {
 fn killed_after_the_change(world: &World) -> Outcome<String> {
     let mut child = world.flowctl.start(&["run", WORKFLOW, "--target", "lab"])?;
     let came = until(Duration::from_secs(300), "the catalog is changed", || {
-        still_runs(&mut child)?;
+        still_runs(world, &mut child)?;
         Ok(config_map(world)?.contains(CHANGED))
     });
     child
@@ -61,9 +61,12 @@ fn killed_after_the_change(world: &World) -> Outcome<String> {
     world.flowctl.newest_run()
 }
 
-fn still_runs(child: &mut Child) -> Outcome {
+fn still_runs(world: &World, child: &mut Child) -> Outcome {
     match child.try_wait() {
-        Ok(Some(status)) => Err(format!("flowctl ended ({status}) before the change")),
+        Ok(Some(status)) => Err(format!(
+            "flowctl ended ({status}) before the change; it said:\n{}",
+            world.flowctl.said()
+        )),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! Trino asked by the suite itself: what is in a table, and what runs.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::check::{Outcome, fail};
@@ -11,6 +13,8 @@ pub(crate) struct Trino {
 }
 
 const USER: (&str, &str) = ("X-Trino-User", "e2e");
+/// The suite's own queries are small. One that was given to a worker that has gone would wait for minutes.
+const PATIENCE: &str = "query_max_run_time=30s";
 
 impl Trino {
     /// At `host:port`.
@@ -25,6 +29,7 @@ impl Trino {
             ("X-Trino-Catalog", "iceberg"),
             ("X-Trino-Schema", "lakehouse"),
             ("X-Trino-Source", "e2e"),
+            ("X-Trino-Session", PATIENCE),
         ];
         let mut page = http::json(&self.address, "POST", "/v1/statement", &headers, sql)?;
         let mut rows = Vec::new();
@@ -44,13 +49,14 @@ impl Trino {
         }
     }
 
-    /// A single whole number.
-    pub(crate) fn number(&self, sql: &str) -> Outcome<i64> {
-        let rows = self.rows(sql)?;
-        match rows.first().and_then(|row| row[0].as_i64()) {
-            Some(number) => Ok(number),
-            None => fail(format!("`{sql}` gives no number but {rows:?}")),
-        }
+    /// The addresses of the workers that the coordinator calls active.
+    pub(crate) fn workers(&self) -> Outcome<BTreeSet<String>> {
+        let rows = self.rows(
+            "SELECT url_extract_host(http_uri) FROM system.runtime.nodes \
+             WHERE NOT coordinator AND state = 'active'",
+        )?;
+        let hosts = rows.iter().map(|row| row[0].as_str().map(str::to_owned));
+        (hosts.collect::<Option<_>>()).ok_or_else(|| format!("these are no addresses: {rows:?}"))
     }
 
     /// Queries of flowctl that have not ended: source and state of each.

@@ -4,14 +4,7 @@ use std::path::Path;
 
 use crate::World;
 use crate::check::{Outcome, must};
-
-/// The tables that phase3 makes on the lab, with their rows.
-pub(crate) const TABLES: &[(&str, i64)] = &[
-    ("sample_data", 10_000),
-    ("processed_data", 20_000),
-    ("etl_test", 100),
-    ("benchmark_data", 100_000),
-];
+use crate::seeds::has_its_rows;
 
 /// Every criterion has the verdict of the table, and the exit code is the one that the verdicts ask for.
 pub(crate) fn has_the_expected_verdicts(world: &World) -> Outcome {
@@ -41,24 +34,4 @@ fn judged(world: &World, params: &[&str], expected: &str) -> Outcome {
     let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("expected");
     report.must_match(&tables.join(expected))?;
     has_its_rows(world)
-}
-
-/// The tables hold exactly what they must, and nothing of flowctl runs any more.
-pub(crate) fn has_its_rows(world: &World) -> Outcome {
-    // What was put back last restarted the servers.
-    world.lab.workers(2)?;
-    let trino = world.lab.trino()?;
-    for (table, rows) in TABLES {
-        let found = trino.rows(&format!(
-            "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM {table}"
-        ))?;
-        let wanted = serde_json::json!([[rows, rows, 1, rows]]);
-        must(serde_json::Value::Array(found.clone()) == wanted, || {
-            format!("{table} holds {found:?}, expected {wanted}")
-        })?;
-    }
-    let unfinished = trino.unfinished()?;
-    must(unfinished.is_empty(), || {
-        format!("still running on Trino: {unfinished:?}")
-    })
 }
