@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use flowctl_workflows::result::ErrorClass;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 use super::record::{Record, Start};
 use super::*;
@@ -16,7 +17,8 @@ use crate::step_contract;
 use crate::testing::{Subject, TestContext};
 
 const SECRET: &str = "hunter2-and-more";
-const STAYS: &str = "echo $TOKEN; : > up; exec sleep 1000";
+/// Once it is up there is this one process, and it calls no `exec` any more: while one does, the kernel shows no environment.
+const STAYS: &str = "[ -p hold ] || mkfifo hold; echo $TOKEN; : > up; read word <> hold";
 
 struct World {
     directory: TempDir,
@@ -143,8 +145,11 @@ impl Subject for World {
             .env(PROCESS_MARK, mark)
             .current_dir(self.path())
             .process_group(0);
-        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-        assert_eq!(self.living().len(), 1);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The kernel lets the parent go on a moment before it shows the new program's environment.
+        let said = child.stdout.as_mut().unwrap().read_u8().await;
+        assert_eq!((said.unwrap(), self.living().len()), (b'\n', 1));
         tokio::spawn(async move { child.wait().await });
     }
 
