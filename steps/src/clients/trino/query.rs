@@ -75,7 +75,8 @@ impl TrinoClient {
             answer = self.submit(cx, statement, options) => answer?,
         };
         let refused = |page: &Page, error: &QueryError| {
-            let mut failure = again_if_not(classify::query_failed(&page.id, error), statement);
+            let mut failure =
+                lost_only_if_doubled(classify::query_failed(&page.id, error), statement);
             failure.message = cx.secrets.redact(&failure.message);
             QueryRefusal {
                 query_id: page.id.clone(),
@@ -210,11 +211,11 @@ fn lost_if_doubled(mut error: StepError, statement: &Statement) -> StepError {
     if statement.doubles() && error.class == ErrorClass::Transient {
         error.class = ErrorClass::Lost;
     }
-    again_if_not(error, statement)
+    lost_only_if_doubled(error, statement)
 }
 
 /// What became of a query that the server no longer knows, or gave up, matters only where a second one would be one too many.
-fn again_if_not(mut error: StepError, statement: &Statement) -> StepError {
+fn lost_only_if_doubled(mut error: StepError, statement: &Statement) -> StepError {
     if !statement.doubles() && error.class == ErrorClass::Lost {
         error.class = ErrorClass::Transient;
     }
